@@ -1,0 +1,104 @@
+"""The core's own components, offered through the same hooks as anybody's: the plugin named "core"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sf_core.plugins.hookspecs import hookimpl
+from sf_core.plugins.specs import ActorCriticSpec, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec
+
+GYMNASIUM_FACTORY = "sf_core.envs.gymnasium_envs:make_gymnasium_env"
+FUNCTION_FACTORY = "sf_core.envs.gymnasium_envs:make_from_function"
+
+# Small networks and short rollouts: the whole problem fits in a few hundred thousand steps.
+CARTPOLE_DEFAULTS = {
+    "use_rnn": False,
+    "normalize_input": True,
+    "rollout": 32,
+    "batch_size": 1024,
+    "num_epochs": 4,
+    "encoder_mlp_layers": [64, 64],
+    "nonlinearity": "tanh",
+    "gamma": 0.99,
+    "learning_rate": 0.001,
+    "exploration_loss_coeff": 0.001,
+}
+
+
+@hookimpl
+def sf_environments() -> Iterator[EnvSpec]:
+    """The two families that need no registration, and one tuned example."""
+    yield EnvSpec(
+        name="gym:",
+        family=True,
+        factory=GYMNASIUM_FACTORY,
+        requires=("gymnasium",),
+        summary="any Gymnasium id: gym:CartPole-v1, gym:my_pkg:Maze-v0",
+    )
+    yield EnvSpec(
+        name="py:",
+        family=True,
+        factory=FUNCTION_FACTORY,
+        summary="a function that makes the env: py:my_pkg.maze:make_maze",
+    )
+    yield EnvSpec(
+        name="CartPole-v1",
+        factory=GYMNASIUM_FACTORY,
+        requires=("gymnasium",),
+        summary="balance a pole, with tuned hyper-parameters",
+        defaults=CARTPOLE_DEFAULTS,
+        fork_safe=True,
+    )
+
+
+@hookimpl
+def sf_encoders() -> Iterator[EncoderSpec]:
+    """Encoders; `auto` means what `--encoder_conv_architecture` and the observation space select."""
+    for name, summary in (
+        ("auto", "by the observation space: MLP for vectors, --encoder_conv_architecture for images"),
+        ("mlp", "fully connected, --encoder_mlp_layers"),
+        ("convnet_simple", "three convolutions"),
+        ("convnet_impala", "two convolutions of IMPALA's small network"),
+        ("convnet_atari", "three convolutions of the Atari DQN"),
+        ("resnet_impala", "residual network of IMPALA"),
+    ):
+        yield EncoderSpec(
+            name=name, factory="sf_core.model.encoder:make_encoder", params={"architecture": name}, summary=summary
+        )
+
+
+@hookimpl
+def sf_cores() -> Iterator[CoreSpec]:
+    """Cores; `auto` means what `--use_rnn` and `--rnn_type` select."""
+    for name, summary in (
+        ("auto", "by --use_rnn and --rnn_type"),
+        ("none", "no memory"),
+        ("gru", "gated recurrent unit"),
+        ("lstm", "long short-term memory"),
+    ):
+        yield CoreSpec(name=name, factory="sf_core.model.core:make_core", params={"kind": name}, summary=summary)
+
+
+@hookimpl
+def sf_decoders() -> Iterator[DecoderSpec]:
+    """Decoders."""
+    for name in ("auto", "mlp"):
+        yield DecoderSpec(
+            name=name, factory="sf_core.model.decoder:make_decoder", summary="fully connected, --decoder_mlp_layers"
+        )
+
+
+@hookimpl
+def sf_actor_critics() -> Iterator[ActorCriticSpec]:
+    """Actor-critics; `auto` means what `--actor_critic_share_weights` selects."""
+    for name, summary in (
+        ("auto", "by --actor_critic_share_weights"),
+        ("shared", "one network with two heads"),
+        ("separate", "one network each for policy and value"),
+    ):
+        yield ActorCriticSpec(
+            name=name,
+            factory="sf_core.model.actor_critic:make_actor_critic",
+            params={"kind": name},
+            summary=summary,
+        )

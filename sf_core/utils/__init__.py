@@ -1,0 +1,1 @@
+"""Small tools that know nothing else of this package; standard library only."""
