@@ -1,0 +1,40 @@
+"""Which rows of a batch count.
+
+In: the bookkeeping columns of a batch. Out: two masks. Does not know values, losses or the policy's weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """Two answers to "does this row count?", both shaped like their inputs.
+
+    `transition`: the row is a real step of this policy. Only these make up the sequence that advantages run along, and
+    only these are counted as steps.
+    `train`: the row is a real step of this policy and recent enough. Only these appear in losses and statistics. A stale
+    row stays in the sequence: its reward was earned between its neighbours, and leaving it out would tell them otherwise.
+    """
+
+    transition: Tensor  # bool
+    train: Tensor  # bool
+    policy_lag: Tensor  # int64, optimizer steps
+
+
+def validity(
+    valid: Tensor, policy_id: Tensor, policy_version: Tensor, *, own_policy_id: int, learner_version: int, max_lag: int
+) -> Validity:
+    """Masks of one batch, all shaped [B, T] (any one shape will do).
+
+    transition = valid and policy_id == own_policy_id
+    train      = transition and learner_version - policy_version < max_lag      (Sample Factory's `--max_policy_lag`)
+
+    The lag is taken once, when the training iteration begins.
+    """
+    transition = valid & (policy_id == own_policy_id)
+    lag = learner_version - policy_version
+    return Validity(transition, transition & (lag < max_lag), lag)

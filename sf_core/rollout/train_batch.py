@@ -1,0 +1,98 @@
+"""The record the learner reads: one dataset of finished rollouts as torch tensors.
+
+In: `RolloutBuffers` (numpy) and the slots that the learner has taken. Out: a frozen `TrainBatch`, batch-major, with
+the names of the buffers. Where the slots are contiguous and the device is the CPU the tensors are views of the buffers:
+they may be read until the slots are released, and nobody may write to them.
+
+Does not know: what a value target is, or what becomes of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from sf_core.rollout.buffers import RolloutBuffers
+
+
+@dataclass(frozen=True, slots=True)
+class TrainBatch:
+    """`B` rollouts of `T` steps, with `P` action parameters and a recurrent state of size `H`.
+
+    The fields are those of `rollout/fields.py`; `rnn_state[:, k]` enters step `k * recurrence` and its last row enters
+    step `T`.
+    """
+
+    observation: dict[str, Tensor]  # [B, T+1, *space], the space's own dtype
+    episode_start: Tensor  # [B, T+1] bool
+    rnn_state: Tensor  # [B, T // recurrence + 1, H] float32
+    action: dict[str, Tensor]  # [B, T, *part]
+    action_logits: Tensor  # [B, T, P] float32, before masking
+    behaviour_log_prob: Tensor  # [B, T] float32, after masking
+    behaviour_value: Tensor  # [B, T] float32, reward units
+    policy_version: Tensor  # [B, T] int64
+    policy_id: Tensor  # [B, T] int32, -1 = inactive agent
+    reward: Tensor  # [B, T] float32, scaled and clipped
+    terminated: Tensor  # [B, T] bool
+    truncated: Tensor  # [B, T] bool
+    valid: Tensor  # [B, T] bool
+    final_value: Tensor  # [B, T] float32, reward units
+
+    @property
+    def num_rollouts(self) -> int:
+        """B."""
+        return int(self.reward.shape[0])
+
+    @property
+    def rollout(self) -> int:
+        """T."""
+        return int(self.reward.shape[1])
+
+    @property
+    def num_transitions(self) -> int:
+        """B * T, invalid rows included."""
+        return self.num_rollouts * self.rollout
+
+
+def take_batch(
+    buffers: RolloutBuffers, slots: NDArray[np.integer[Any]] | Sequence[int], device: torch.device | str = "cpu"
+) -> TrainBatch:
+    """Read the given slots as one `TrainBatch` on `device`.
+
+    Contiguous slots cost no copy on the CPU; any others are gathered. The slots must stay taken while the batch is read.
+    """
+    where = _slice_if_contiguous(np.asarray(slots, dtype=np.int64))
+    target = torch.device(device)
+
+    def take(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array[where]).to(target, non_blocking=True)
+
+    return TrainBatch(
+        observation={key: take(array) for key, array in buffers.observation.items()},
+        episode_start=take(buffers.episode_start),
+        rnn_state=take(buffers.rnn_state),
+        action={part: take(array) for part, array in buffers.action.items()},
+        action_logits=take(buffers.action_logits),
+        behaviour_log_prob=take(buffers.behaviour_log_prob),
+        behaviour_value=take(buffers.behaviour_value),
+        policy_version=take(buffers.policy_version),
+        policy_id=take(buffers.policy_id),
+        reward=take(buffers.reward),
+        terminated=take(buffers.terminated),
+        truncated=take(buffers.truncated),
+        valid=take(buffers.valid),
+        final_value=take(buffers.final_value),
+    )
+
+
+def _slice_if_contiguous(slots: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    if slots.size and np.array_equal(slots, np.arange(slots[0], slots[0] + slots.size)):
+        return slice(int(slots[0]), int(slots[0]) + slots.size)
+    return slots
