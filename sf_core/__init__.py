@@ -74,7 +74,7 @@ _HOME_OF = {
     "sf_train": "sf_core._entry",
 }
 
-__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604 - every entry is a string
+__all__ = ["__version__", *_HOME_OF]
 
 
 def __getattr__(name: str) -> "Any":

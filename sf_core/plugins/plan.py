@@ -16,10 +16,10 @@ from typing import Any
 from sf_core.plugins.refs import Ref, describe_ref, resolve_ref
 from sf_core.utils.errors import UsageError
 
-__all__ = ["ComponentRef", "EnvFailure", "EnvPlan", "ModelPlan", "ObserverRef", "Ref", "RunPlan", "resolve_ref"]
+__all__ = ["ComponentRef", "EnvError", "EnvPlan", "ModelPlan", "ObserverRef", "Ref", "RunPlan", "resolve_ref"]
 
 
-class EnvFailure(RuntimeError):
+class EnvError(RuntimeError):
     """An environment raised; the message says which, from which plugin and version."""
 
 
@@ -92,7 +92,7 @@ class EnvPlan:
 
         Raises:
             UsageError: raised by the factory; passes through, it is a sentence already.
-            EnvFailure: anything else that the factory or a wrapper raised, attributed to its owner.
+            EnvError: anything else that the factory or a wrapper raised, attributed to its owner.
         """
         with self._attributed():
             env = self._call(self.factory, cfg, env_config, render_mode)
@@ -134,7 +134,7 @@ class EnvPlan:
         except UsageError:
             raise
         except Exception as error:
-            raise EnvFailure(f"env {self.name!r} ({self.owner}) failed{where}: {describe_error(error)}") from error
+            raise EnvError(f"env {self.name!r} ({self.owner}) failed{where}: {describe_error(error)}") from error
 
     def to_json(self) -> dict[str, Any]:
         """For `plan.json`."""

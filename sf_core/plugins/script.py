@@ -31,9 +31,9 @@ _Factory = TypeVar("_Factory", bound=Callable[..., Any])
 
 @dataclass
 class _Registry:
-    """Everything registered in this process, by (kind, name); insertion order is kept."""
+    """Everything registered in this process, by (owner, kind, name); insertion order is kept."""
 
-    specs: dict[tuple[str, str], Spec]
+    specs: dict[tuple[str, str, str], Spec]
     chosen: dict[str, tuple[str, str]]  # model part -> (owner, name): registering one selects it for the run
     owner: str = SCRIPT
 
@@ -157,7 +157,7 @@ def _register_part(spec_class: type[Spec], factory: _Factory) -> _Factory:
 
 
 def _add(spec: Spec) -> None:
-    key = (spec.kind, spec.name)
+    key = (spec.plugin, spec.kind, spec.name)
     known = _registry.specs.get(key)
     if known is not None and known.factory != spec.factory:
         log.warning("%s %r is registered again with another factory; the last one is used", spec.kind, spec.name)

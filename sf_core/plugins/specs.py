@@ -101,8 +101,7 @@ class Spec:
                 self._freeze(spec_field.name, _tuple(spec_field.name, value, _TUPLES[spec_field.name]))
         requires = dict(self.requires) if isinstance(self.requires, Mapping) else _tuple("requires", self.requires, str)
         self._freeze("requires", requires)
-        if self.replaces is not None and not re.fullmatch(r"[^/\s]+/\S+", self.replaces):
-            raise ValueError(f'replaces={self.replaces!r} is not of the form "plugin/name"')
+        check_replaces(self.replaces, self.name)
 
     def _freeze(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -224,6 +223,7 @@ class Preset:
     def __post_init__(self) -> None:
         """Check shapes."""
         check_name(self.name)
+        check_replaces(self.replaces, self.name)
         object.__setattr__(self, "values", dict(_mapping("values", self.values)))
         object.__setattr__(self, "applies_to", _tuple("applies_to", self.applies_to, str))
 
@@ -249,6 +249,12 @@ def check_name(name: object, family: bool = False) -> None:
         raise ValueError(f"name={name!r}: a name has no spaces, no ',' and no '='")
     if not family and ("/" in name or ":" in name):
         raise ValueError(f"name={name!r}: only a family may have '/' or ':' in its name")
+
+
+def check_replaces(replaces: str | None, name: str) -> None:
+    """Refuse a `replaces` that does not name somebody's component of the same name (`ValueError`)."""
+    if replaces is not None and (not isinstance(replaces, str) or replaces.partition("/")[2] != name):
+        raise ValueError(f'replaces={replaces!r}: write "plugin/{name}", the owner and the same name')
 
 
 def _mapping(name: str, value: object) -> Mapping[str, Any]:
