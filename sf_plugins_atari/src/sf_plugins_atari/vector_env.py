@@ -1,0 +1,138 @@
+"""Many games stepped natively: the emulator's own vector environment, with lives reported beside ends.
+
+What comes in: `AtariSettings` and int actions `[N]`. What leaves: frames `[N, stack, height, width]` uint8, scores
+`[N]` as the game counts them, real ends, and `infos["life_lost"]`. Frame skip, max-pooling, grey, resize, stack and
+resets happen in C++; no Python runs per game. This file does not know clipping, learning or advantages.
+
+Why not the emulator's `episodic_life` or `life_loss_info`: the first restarts the game at every life, so a full game
+is never scored. The second only sets `terminated`; then a life lost in the very step that reaches the time limit looks
+like one lost in the middle of a game, although the next row is a reset. Without either, `terminated` and
+`truncated` keep their meaning and the lives tell the rest.
+
+Why NEXT_STEP autoreset: the row that resets carries the final observation and costs one row per game (thousands of
+steps); SAME_STEP keeps a second array of final frames and hides the last number of lives behind the reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from ale_py.vector_env import AtariVectorEnv
+from gymnasium.vector import AutoresetMode
+
+from sf_plugins_atari.settings import AtariSettings, emulator_threads, settings_from
+
+MAX_SEED = np.iinfo(np.int32).max  # the emulator keeps seeds in 32 bits and reads negative ones as "no seed"
+
+
+class LifeLossVectorEnv(AtariVectorEnv):  # type: ignore[misc]  # ale_py ships no types for it
+    """`AtariVectorEnv` that plays full, un-clipped games and says in `infos["life_lost"]` [N] which rows lost a life.
+
+    A row that ends the game by its rules is not marked as well; one that the time limit cuts may be.
+    """
+
+    # An own dict: the base class writes its autoreset mode into a dict that all vector environments share.
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def __init__(
+        self, settings: AtariSettings, num_envs: int, *, num_threads: int, seeds: Sequence[int] | None = None
+    ) -> None:
+        """Load `num_envs` copies of the game.
+
+        Args:
+            settings: how the game is played and seen.
+            num_envs: how many games.
+            num_threads: how many threads emulate them.
+            seeds: used by a first `reset` that names none; without either, the games differ from run to run.
+        """
+        super().__init__(
+            settings.rom,
+            num_envs,
+            num_threads=num_threads,
+            max_num_frames_per_episode=settings.max_frames,
+            repeat_action_probability=settings.sticky_actions,
+            full_action_space=settings.full_action_set,
+            autoreset_mode=AutoresetMode.NEXT_STEP,
+            img_height=settings.height,
+            img_width=settings.width,
+            grayscale=True,
+            stack_num=settings.frame_stack,
+            frameskip=settings.frame_skip,
+            maxpool=True,
+            noop_max=settings.noop_max,
+            use_fire_reset=settings.fire_reset,
+            episodic_life=False,
+            life_loss_info=False,
+            reward_clipping=False,
+        )
+        self._first_seeds = seeds
+        self._lives = np.zeros(num_envs, dtype=np.int32)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int] | npt.NDArray[np.integer] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
+        """Start new games; `seed` is one number (game i gets seed + i) or one per game that is reset."""
+        if seed is None:
+            seed = self._first_seeds
+        self._first_seeds = None  # afterwards no seed means: go on with the generators as they are
+        if isinstance(seed, (int, np.integer)):
+            seed = np.arange(int(seed), int(seed) + self._num_reset(options))
+        if seed is not None:
+            seed = np.asarray(seed, dtype=np.int64) % MAX_SEED
+        observation, infos = super().reset(seed=seed, options=options)
+        self._lives = infos["lives"].copy()
+        infos["life_lost"] = np.zeros(self.num_envs, dtype=np.bool_)
+        return observation, infos
+
+    def step(
+        self, actions: npt.NDArray[np.integer]
+    ) -> tuple[
+        npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]
+    ]:
+        """Play one action, [N], for `frame_skip` frames in every game; rewards are the points won, un-clipped."""
+        observation, reward, terminated, truncated, infos = super().step(np.asarray(actions, dtype=np.int64))
+        lives = infos["lives"]  # [N]
+        # No life left is the end of the game, which some games take a few frames to admit (Qbert).
+        infos["life_lost"] = (lives < self._lives) & (lives > 0) & ~terminated
+        self._lives = lives.copy()
+        return observation, reward, terminated, truncated, infos
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the emulators and join their threads now instead of at some garbage collection."""
+        self.ale = None
+
+    def _num_reset(self, options: dict[str, Any] | None) -> int:
+        if options and "reset_mask" in options:
+            return int(np.count_nonzero(options["reset_mask"]))
+        return int(self.num_envs)
+
+
+def make_atari_vector_env(
+    full_env_name: str,
+    cfg: Mapping[str, Any],
+    env_configs: Sequence[Mapping[str, Any]],
+    render_mode: str | None = None,
+    *,
+    rom: str,
+    max_frames: int,
+) -> LifeLossVectorEnv:
+    """Build the games of `env_configs` as one native vector environment.
+
+    Raises:
+        ValueError: a `render_mode` was asked for; only the single environment of `make_atari_env` draws.
+    """
+    if render_mode is not None:
+        raise ValueError(f"{full_env_name}: the native vector environment cannot render; build a single environment")
+    seeds = [env_config.get("seed") for env_config in env_configs]
+    return LifeLossVectorEnv(
+        settings_from(cfg, rom=rom, max_frames=max_frames),
+        len(env_configs),
+        num_threads=emulator_threads(cfg, len(env_configs)),
+        seeds=None if None in seeds else seeds,  # type: ignore[arg-type]
+    )
