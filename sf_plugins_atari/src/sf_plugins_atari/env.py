@@ -99,7 +99,7 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         self._lives = lives
         return self._stack.observation(), float(reward), terminated, truncated, self._info(life_lost=life_lost)
 
-    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> npt.NDArray[np.uint8] | None:
         """Return the screen in colour, [210, 160, 3] uint8, pooled over two frames so that nothing flickers away."""
         if self.render_mode != "rgb_array" or not self._colour:
             return None
@@ -108,7 +108,10 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
     def _load(self, *, seed: int | None) -> None:
         if seed is not None:
             self._ale.setInt("random_seed", seed)
-        self._ale.loadROM(roms.get_rom_path(self.settings.rom))
+        path = roms.get_rom_path(self.settings.rom)
+        if path is None:
+            raise ValueError(f"ale-py has no ROM named {self.settings.rom!r}")
+        self._ale.loadROM(path)
 
     def _info(self, *, life_lost: bool) -> dict[str, Any]:
         return {

@@ -22,7 +22,8 @@ def area_weights(source: int, target: int) -> npt.NDArray[np.float32]:
     edges = np.arange(target + 1) * scale  # [target + 1]
     pixels = np.arange(source)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)  # [target, source]
-    return (np.clip(overlap, 0.0, None) / scale).astype(np.float32)
+    weights: npt.NDArray[np.float32] = (np.clip(overlap, 0.0, None) / scale).astype(np.float32)
+    return weights
 
 
 class FrameStack:

@@ -16,7 +16,7 @@ steps); SAME_STEP keeps a second array of final frames and hides the last number
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +28,14 @@ from sf_plugins_atari.settings import AtariSettings, emulator_threads, settings_
 MAX_SEED = np.iinfo(np.int32).max  # the emulator keeps seeds in 32 bits and reads negative ones as "no seed"
 
 
-class LifeLossVectorEnv(AtariVectorEnv):  # type: ignore[misc]  # ale_py ships no types for it
+class LifeLossVectorEnv(AtariVectorEnv):
     """`AtariVectorEnv` that plays full, un-clipped games and says in `infos["life_lost"]` [N] which rows lost a life.
 
     A row that ends the game by its rules is not marked as well; one that the time limit cuts may be.
     """
 
     # An own dict: the base class writes its autoreset mode into a dict that all vector environments share.
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  # as Gymnasium declares it
 
     def __init__(
         self, settings: AtariSettings, num_envs: int, *, num_threads: int, seeds: Sequence[int] | None = None
@@ -71,7 +71,7 @@ class LifeLossVectorEnv(AtariVectorEnv):  # type: ignore[misc]  # ale_py ships n
         self._first_seeds = seeds
         self._lives = np.zeros(num_envs, dtype=np.int32)
 
-    def reset(
+    def reset(  # type: ignore[override]  # the base class leaves the kind of observation open
         self,
         *,
         seed: int | Sequence[int] | npt.NDArray[np.integer] | None = None,
@@ -105,7 +105,7 @@ class LifeLossVectorEnv(AtariVectorEnv):  # type: ignore[misc]  # ale_py ships n
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the emulators and join their threads now instead of at some garbage collection."""
-        self.ale = None
+        self.ale = None  # type: ignore[assignment]
 
     def _num_reset(self, options: dict[str, Any] | None) -> int:
         if options and "reset_mask" in options:
