@@ -1,7 +1,8 @@
 """The table of `fields.py` as preallocated arrays, one row of slots for each field.
 
-In: the fields, how many slots and agents there are, and who hands out memory. Out: numpy arrays, named as in the table,
-that stay where they are for the whole run. Not known here: which slot is whose (`slots.py`), what the numbers mean.
+In: what the table is made from, how many slots and agents there are, and who hands out memory. Out: numpy arrays, named
+as in the table, that stay where they are for the whole run. Not known here: which slot is whose (`slots.py`), what the
+numbers mean.
 
 Memory is asked for by name, so that the same class lies over plain numpy in one process and over shared memory in
 several: the process that allocates and the ones that attach differ only in the `allocate` they pass.
@@ -9,12 +10,14 @@ several: the process that allocates and the ones that attach differ only in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Space
 
-from sf_core.rollout.fields import Field
+from sf_core.envs.spaces import ActionPart
+from sf_core.rollout.fields import fields_of
 
 Allocate = Callable[[str, tuple[int, ...], np.dtype[Any]], np.ndarray]
 
@@ -54,11 +57,23 @@ class RolloutBuffers:
     final_observation: dict[str, np.ndarray]  # key -> [N, *space]
 
     def __init__(
-        self, fields: Sequence[Field], num_slots: int, num_agents: int, allocate: Allocate = allocate_numpy
+        self,
+        observation_space: Mapping[str, Space[Any]],
+        action_parts: Sequence[ActionPart],
+        *,
+        num_action_parameters: int,
+        rnn_size: int,
+        num_slots: int,
+        num_agents: int,
+        rollout: int,
+        recurrence: int,
+        allocate: Allocate = allocate_numpy,
     ) -> None:
-        self.fields = tuple(fields)
+        self.fields = fields_of(observation_space, action_parts, num_action_parameters, rnn_size, rollout, recurrence)
         self.num_slots = num_slots
         self.num_agents = num_agents
+        self.rollout = rollout
+        self.recurrence = recurrence
         self._arrays: dict[str, np.ndarray] = {}
         for field in self.fields:
             rows = (num_agents,) if field.per_agent else (num_slots, field.rows)
@@ -78,8 +93,6 @@ class RolloutBuffers:
         self.valid = self._arrays["valid"]
         self.final_value = self._arrays["final_value"]
         self.final_observation = self._keyed("final_observation")
-        self.rollout = int(self.reward.shape[1])
-        self.recurrence = self.rollout // (int(self.rnn_state.shape[1]) - 1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array by the path of its field (`reward`, `observation/obs`)."""

@@ -1,0 +1,56 @@
+"""What the adapters share: arrays for observations, resetting with a seed, reading infos, the first frame.
+
+In: what envs return. Out: plain arrays and numbers. Not known here: which adapter asks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from sf_core.envs.timestep import EPISODE_EXTRA_STATS, TRUE_OBJECTIVE
+
+
+def observation_arrays(space: spaces.Dict, num_agents: int) -> dict[str, np.ndarray]:
+    """Zeroed arrays for a flat observation of every agent: key -> `[N, *space]`."""
+    return {key: np.zeros((num_agents, *(leaf.shape or ())), leaf.dtype) for key, leaf in space.spaces.items()}
+
+
+def reset_env(env: Any, seed: int | None) -> Any:
+    """`env.reset`, with the seed if there is one and the env takes one."""
+    if seed is None:
+        return env.reset()
+    parameters = inspect.signature(env.reset).parameters.values()
+    takes_seed = any(p.name == "seed" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    return env.reset(seed=seed) if takes_seed else env.reset()
+
+
+def stats_of(info: Any) -> dict[str, float]:
+    """`episode_extra_stats` and `true_objective` of one env's info, as numbers; what is no number is left out."""
+    if not isinstance(info, Mapping):
+        return {}
+    stats: dict[str, float] = {}
+    given = info.get(EPISODE_EXTRA_STATS)
+    pairs = dict(given) if isinstance(given, Mapping) else {}
+    if TRUE_OBJECTIVE in info:
+        pairs[TRUE_OBJECTIVE] = info[TRUE_OBJECTIVE]
+    for key, value in pairs.items():
+        if np.size(value) == 1 and np.asarray(value).dtype.kind in "biuf":
+            stats[str(key)] = float(np.asarray(value).reshape(()))
+    return stats
+
+
+def first_frame(frames: Any) -> np.ndarray | None:
+    """The first env's picture out of what `render` returned, if it is one."""
+    if isinstance(frames, list | tuple):
+        frames = frames[0] if frames else None
+    return frames if isinstance(frames, np.ndarray) else None
+
+
+def render_fps(env: Any) -> float:
+    """Frames a second at which the env's pictures should be shown; 30 if it does not say."""
+    return float((getattr(env, "metadata", None) or {}).get("render_fps") or 30.0)

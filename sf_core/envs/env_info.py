@@ -1,0 +1,159 @@
+"""What must be known about an environment before anything is built: its spaces and its agents.
+
+In: the plan of an env. Out: `EnvInfo`, from a child process that makes the env once, resets it and takes one step, so
+that the main process never imports a simulator and mistakes in an env are found before a run starts. Not known here:
+what the numbers are used for.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Dict, Space
+
+from sf_core.envs.create_env import create_agent_vector
+from sf_core.envs.spaces import action_parts
+from sf_core.envs.timestep import AgentVector
+from sf_core.plugins.plan import EnvError, EnvPlan
+from sf_core.utils.errors import UsageError
+
+PROBE_TITLE = "sf-probe"
+
+
+@dataclass(frozen=True)
+class EnvInfo:
+    """What a policy and its buffers are built from.
+
+    Attributes:
+        observation_space: flat leaves of one agent's observation.
+        action_space: of one agent, as the env has it.
+        num_agents: agents in one env.
+        frame_skip: simulator steps in one env step (`--env_frameskip`); the core itself skips none.
+    """
+
+    observation_space: Dict
+    action_space: Space[Any]
+    num_agents: int
+    frame_skip: int = 1
+
+
+class ProbeError(Exception):
+    """The traceback in the probe, as text; the cause of the error it led to."""
+
+
+def env_info_of(vector: AgentVector, frame_skip: int = 1) -> EnvInfo:
+    """The facts about envs that exist already."""
+    return EnvInfo(vector.observation_space, vector.action_space, vector.agents_per_env, frame_skip)
+
+
+def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
+    """Make the env once in a child process, look at its first reset and step, and report.
+
+    A plan that cannot be sent to another process (a lambda registered by a script, an interactive session) is probed
+    here; it can run in this process only anyway.
+
+    Raises:
+        UsageError: the env cannot be made or returns something wrong, in a sentence that names it.
+    """
+    if not _can_be_sent(plan, cfg):
+        return _describe(_look, plan, cfg)
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_probe_main, args=(sender, plan, cfg), name=PROBE_TITLE)
+    process.start()
+    sender.close()  # only the child has this end now, so its death ends the wait below
+    try:
+        answer = receiver.recv()
+    except EOFError:
+        process.join()
+        raise UsageError(f"env {plan.name!r} ({plan.owner}): {_why_it_died(process.exitcode)}") from None
+    finally:
+        receiver.close()
+        if process.is_alive():
+            process.join(timeout=5)  # s; it has answered or been interrupted, and only closes the env
+        if process.is_alive():
+            process.terminate()
+        process.join()
+    if isinstance(answer, EnvInfo):
+        return answer
+    sentence, text = answer
+    raise UsageError(sentence) from ProbeError(text)
+
+
+def _look(plan: EnvPlan, cfg: Any) -> EnvInfo:
+    vector = create_agent_vector(plan, cfg, 1)
+    try:
+        vector.reset()
+        parts = action_parts(vector.action_space)
+        vector.step({part.name: np.zeros((vector.num_agents, *part.shape), part.dtype) for part in parts})
+        return env_info_of(vector, int(getattr(cfg, "env_frameskip", 1)))
+    finally:
+        vector.close()
+
+
+def _describe(look: Any, plan: EnvPlan, cfg: Any) -> EnvInfo:
+    try:
+        info: EnvInfo = look(plan, cfg)
+        return info
+    except UsageError:
+        raise
+    except EnvError as error:
+        raise UsageError(str(error)) from error
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UsageError(
+            f"env {plan.name!r} ({plan.owner}) failed in its first steps: {type(error).__name__}: {text}"
+        ) from error
+
+
+def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any) -> None:
+    _set_title(PROBE_TITLE)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends the probe without a traceback of its own
+    try:
+        answer: EnvInfo | tuple[str, str] = _describe(_look, plan, cfg)
+    except UsageError as error:
+        answer = (str(error), traceback.format_exc())
+    sender.send(answer)
+    sender.close()
+
+
+def _set_title(title: str) -> None:
+    try:
+        from setproctitle import setproctitle
+    except ImportError:  # a nicety for `ps`
+        return
+    setproctitle(title)
+
+
+def _can_be_sent(plan: EnvPlan, cfg: Any) -> bool:
+    refs = [plan.factory, plan.vector_factory, plan.worker_init, *(wrapper.factory for wrapper in plan.wrappers)]
+    if any(isinstance(ref, str) and ref.startswith("__main__:") for ref in refs) and not hasattr(
+        sys.modules.get("__main__"), "__file__"
+    ):
+        return False
+    try:
+        pickle.dumps((plan, cfg))
+    except Exception:
+        return False
+    return True
+
+
+def _why_it_died(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        try:
+            name = signal.Signals(-exit_code).name
+        except ValueError:
+            name = f"signal {-exit_code}"
+        return f"the process that made it was killed by {name}; run the env alone to see why"
+    return (
+        f"the process that made it ended with exit code {exit_code} and no report; see its output above (a script "
+        'needs `if __name__ == "__main__":` around the line that starts the run)'
+    )

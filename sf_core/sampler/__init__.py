@@ -1,0 +1,1 @@
+"""FILL SLOTS: environments are stepped, the policy answers, rollouts are written."""

@@ -1,0 +1,51 @@
+"""Return and length of the episode each agent is in, counted here and not by the env.
+
+In: every `TimeStep` of a group. Out: a `FinishedEpisode` for each episode that ended. Rewards are taken as the env gave
+them; rows that only reset, and steps an agent sat out, count for nothing; a lost life does not end an episode.
+Not known here: scaling and clipping, what becomes of the statistics.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sf_core.envs.timestep import TimeStep
+from sf_core.sampler.messages import FinishedEpisode
+
+
+class EpisodeStats:
+    """Running sums for the agents of one group, agent `first_agent` in row 0."""
+
+    def __init__(self, num_agents: int, first_agent: int = 0, policy_id: int = 0) -> None:
+        self._first_agent = first_agent
+        self._policy_id = policy_id
+        self._return = np.zeros(num_agents, np.float64)
+        self._length = np.zeros(num_agents, np.int64)
+
+    def update(self, step: TimeStep) -> list[FinishedEpisode]:
+        """Count one step; returns the episodes it ended (those in which no step was taken are not reported)."""
+        counts = step.valid & step.active
+        self._return += np.where(counts, step.reward, 0.0)
+        self._length += counts
+        if not step.episode_end.any():
+            return []
+        finished = []
+        for row in np.flatnonzero(step.episode_end):
+            if self._length[row] > 0:
+                finished.append(
+                    FinishedEpisode(
+                        agent=self._first_agent + int(row),
+                        policy_id=self._policy_id,
+                        reward=float(self._return[row]),
+                        length=int(self._length[row]),
+                        extra_stats=step.extra_stats.get(int(row), {}),
+                    )
+                )
+        self._return[step.episode_end] = 0.0
+        self._length[step.episode_end] = 0
+        return finished
+
+    def reset(self) -> None:
+        """Forget the episodes in progress (their envs were reset from outside)."""
+        self._return[:] = 0.0
+        self._length[:] = 0

@@ -1,0 +1,59 @@
+"""The rollout worker: one step of the sampling loop, for each of its env groups.
+
+In: slots to fill, and that row `t` has been answered. Out: requests to inference, finished episodes. In one process the
+runner calls it; in a process of its own a loop around it does. Not known here: the policy, the queue of slots, how
+requests travel.
+
+A rollout of a group is `begin` (row 0 is asked for), then `advance(0)` to `advance(T - 1)`, each after its row was
+answered. The last request has `t == T`: answering it completes the rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sf_core.sampler.env_group import EnvGroup
+from sf_core.sampler.messages import FinishedEpisode, InferenceRequest
+
+
+class RolloutWorker:
+    """Steps one or several env groups, each at its own place in its own rollout."""
+
+    def __init__(self, groups: Sequence[EnvGroup]) -> None:
+        self.groups = tuple(groups)
+
+    @property
+    def num_agents(self) -> int:
+        """Agents of all groups."""
+        return sum(group.num_agents for group in self.groups)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start new episodes in every group; each env's seed follows from `seed` and its number in the run.
+
+        None stands for the seed the envs were built with.
+        """
+        for group in self.groups:
+            group.reset(seed)
+
+    def begin(self, group_index: int, slots: np.ndarray) -> InferenceRequest:
+        """Start a rollout of a group in `slots` (one for each of its agents)."""
+        group = self.groups[group_index]
+        group.begin_rollout(slots)
+        return group.request(group_index, 0)
+
+    def advance(self, group_index: int, t: int) -> InferenceRequest:
+        """Take step `t` of a group, whose actions are in the buffers by now."""
+        group = self.groups[group_index]
+        group.step(t)
+        return group.request(group_index, t + 1)
+
+    def finished_episodes(self) -> list[FinishedEpisode]:
+        """Episodes that ended since the last call, in every group."""
+        return [episode for group in self.groups for episode in group.finished_episodes()]
+
+    def close(self) -> None:
+        """Close all envs."""
+        for group in self.groups:
+            group.close()
