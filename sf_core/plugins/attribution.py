@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sf_core.plugins.components import PluginArg
+from sf_core.plugins.specs import Arg
 
 
-def owner_of_flag(flag: str, components: Mapping[str, Sequence[Any]], plugin_args: Sequence[PluginArg]) -> str | None:
+def owner_of_flag(
+    flag: str, components: Mapping[str, Sequence[Any]], plugin_args: Mapping[str, Sequence[Arg]]
+) -> str | None:
     """`"--x belongs to env a (plugin p)"`; None if no plugin declares the flag. `flag` may carry `=value`."""
     flag = flag.partition("=")[0]
     names = {flag, f"--{flag[5:]}"} if flag.startswith("--no_") else {flag}
-    for plugin_arg in plugin_args:
-        if plugin_arg.arg.flag in names:
-            return f"`{flag}` belongs to plugin {plugin_arg.plugin}; load it with -p {plugin_arg.plugin}"
+    for plugin, args in plugin_args.items():
+        if any(arg.flag in names for arg in args):
+            return f"`{flag}` belongs to plugin {plugin} as a whole (load it with -p {plugin})"
     owners = [
         (kind, spec)
         for kind, specs in components.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sf_core.plugins.discovery import CORE, LOADED, PluginRecord
@@ -31,14 +31,6 @@ HOOK_OF_KIND: dict[str, str] = {
 Component = Spec | Preset
 
 
-@dataclass(frozen=True)
-class PluginArg:
-    """A flag of a plugin as a whole (`sf_arguments`)."""
-
-    plugin: str
-    arg: Arg
-
-
 class Collector:
     """Calls collecting hooks, isolated per implementation."""
 
@@ -49,7 +41,7 @@ class Collector:
 
     def components(self, kind: str, records: Sequence[PluginRecord]) -> list[Any]:
         """The specs of `kind` that `records` offer, in the order of the records."""
-        spec_class: type = Preset if kind == "preset" else SPEC_OF_KIND[kind]
+        spec_class: type[Any] = Preset if kind == "preset" else SPEC_OF_KIND[kind]
         found: list[Any] = []
         for record in records:
             items = self._items(HOOK_OF_KIND[kind], record)
@@ -63,21 +55,20 @@ class Collector:
             found += self._without_duplicates(kind, stamped, record)
         return found
 
-    def arguments(self, records: Sequence[PluginRecord]) -> list[PluginArg]:
-        """The plugin-global flags that `records` offer."""
-        found = []
-        for record in records:
-            prefix = f"--{record.original_name or record.name}_"
-            for item in self._items("sf_arguments", record) or ():
-                if not isinstance(item, Arg):
-                    error = TypeError(f"yielded {item!r}, which is not an Arg")
-                elif not item.flag.startswith(prefix):
-                    error = TypeError(f"{item.flag} does not begin with {prefix}, as flags of a whole plugin must")
-                else:
-                    found.append(PluginArg(record.name, item))
-                    continue
+    def arguments(self, record: PluginRecord) -> list[Arg]:
+        """The plugin-global flags that `record` offers; one bad flag costs all of them."""
+        items = self._items("sf_arguments", record) or []
+        prefix = f"--{record.original_name or record.name}_"
+        for item in items:
+            error = None
+            if not isinstance(item, Arg):
+                error = TypeError(f"yielded {item!r}, which is not an Arg")
+            elif not item.flag.startswith(prefix):
+                error = TypeError(f"{item.flag} does not begin with {prefix}, as flags of a whole plugin must")
+            if error is not None:
                 fail(record, "degraded", error, "sf_arguments(): ", self._strict)
-        return found
+                return []
+        return items
 
     def call(self, hook: str, record: PluginRecord, arguments: Mapping[str, Any]) -> list[Any]:
         """The results of one plugin's implementations of `hook`; errors pass through."""
@@ -115,7 +106,7 @@ class Collector:
         return [spec for spec in specs if spec.name not in twice]
 
 
-def _checked(item: Any, spec_class: type, record: PluginRecord) -> Any:
+def _checked(item: Any, spec_class: type[Any], record: PluginRecord) -> Any:
     if not isinstance(item, spec_class):
         raise TypeError(f"yielded {item!r}, which is not of type {spec_class.__name__}")
     if record.name != CORE and item.name == "auto":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 GROUP = "sf_core.plugins"
@@ -105,7 +106,7 @@ def scan() -> list[PluginRecord]:
                 distribution=dist.metadata["Name"] if dist is not None else "",
                 version=dist.version if dist is not None else "",
                 load=entry_point.load,
-                core_requirements=lambda dist=dist: _core_requirements(dist),
+                core_requirements=partial(_core_requirements, dist),
             )
         )
     records.sort(key=lambda record: (normalise(record.distribution), record.name))

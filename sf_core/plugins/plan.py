@@ -195,12 +195,12 @@ class RunPlan:
             UsageError: names the component and says what to do.
         """
         model = self.model
-        components = [self.env, *self.env.wrappers, model.actor_critic, model.encoder, model.core, model.decoder]
-        for component in components:
-            for ref in (component.factory, getattr(component, "vector_factory", None)):
-                reason = _why_not_portable(ref)
-                if reason:
-                    raise UsageError(f"{component.name!r} cannot be sent to other processes: {reason}")
+        parts = (*self.env.wrappers, model.actor_critic, model.encoder, model.core, model.decoder)
+        refs = [(self.env.name, ref) for ref in (self.env.factory, self.env.vector_factory, self.env.worker_init)]
+        for name, ref in [*refs, *((part.name, part.factory) for part in parts)]:
+            reason = _why_not_portable(ref)
+            if reason:
+                raise UsageError(f"{name!r} cannot be sent to other processes: {reason}")
 
 
 def describe_error(error: BaseException) -> str:

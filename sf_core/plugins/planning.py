@@ -85,7 +85,8 @@ class _Planner:
 
     def _resolve(self, kind: str, name: str, option: str, env_plugin: str) -> Spec:
         prefer = "" if self._asked_for(option, name) else env_plugin
-        return self._accept(self.manager.choose(kind, name, prefer=prefer)[0])
+        spec: Spec = self._accept(self.manager.choose(kind, name, prefer=prefer)[0])
+        return spec
 
     def _accept(self, choice: Choice) -> Any:
         spec = choice.winner

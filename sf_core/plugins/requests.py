@@ -11,18 +11,13 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from types import ModuleType
 
 from sf_core.plugins.discovery import CORE, PluginRecord
 from sf_core.plugins.refs import load_file
 from sf_core.utils.errors import UsageError
 
-COMPONENT_FLAGS = ("env", "encoder", "core", "decoder", "actor_critic", "env_wrappers", "observers", "preset")
-
-# Requests that no user types. `prescan` adds them when every component on the command line is qualified: then only the
-# owners are loaded, and whoever may own a flag that is there.
-_OWNER, _MAY_OWN = "only:", "maybe:"
+_FALSE = ("false", "0", "no", "off", "n", "f")
 
 
 def prescan(argv: Sequence[str] | None = None) -> tuple[tuple[str, ...], bool, bool]:
@@ -44,37 +39,12 @@ def prescan(argv: Sequence[str] | None = None) -> tuple[tuple[str, ...], bool, b
         elif word.startswith("-p") and not word.startswith("--"):
             requests.append(word[2:])
         elif flag == "--strict_plugins":
-            strict = value.lower() not in ("false", "0", "no", "off", "n", "f")
+            strict = value.lower() not in _FALSE
         elif flag == "--no_strict_plugins":
             strict = False
         elif flag in ("-v", "--verbose"):
-            verbose = value.lower() not in ("false", "0", "no", "off", "n", "f")
-    return (*requests, *_owners_on(argv)), strict, verbose
-
-
-def _owners_on(argv: Sequence[str]) -> list[str]:
-    """`only:` requests, if `--env` and every other component flag on the command line is qualified."""
-    owners: list[str] = []
-    candidates: set[str] = set()
-    seen_env = False
-    words = [*argv, ""]
-    for word, following in pairwise(words):
-        flag, equals, value = word.partition("=")
-        if not flag.startswith("--"):
-            continue
-        name = flag[2:]
-        if name in COMPONENT_FLAGS:
-            if name in ("env_wrappers", "observers"):
-                return []  # lists; not worth a second parser
-            seen_env |= name == "env"
-            owner, slash, _ = (value if equals else following).partition("/")
-            if not slash or ":" in owner:
-                return []
-            owners.append(_OWNER + owner)
-        else:
-            parts = name.split("_")
-            candidates |= {_MAY_OWN + "_".join(parts[:length]) for length in range(1, len(parts))}
-    return [*dict.fromkeys(owners), *sorted(candidates)] if seen_env else []
+            verbose = value.lower() not in _FALSE
+    return tuple(requests), strict, verbose
 
 
 def select(records: list[PluginRecord], requests: Sequence[str], environ: Mapping[str, str]) -> list[str]:
@@ -89,8 +59,6 @@ def select(records: list[PluginRecord], requests: Sequence[str], environ: Mappin
     warnings = [*_block_by_environment(records, environ)]
     wishes = [*_words(environ.get("SF_LOAD", "")), *requests]
     for wish in wishes:
-        if wish.startswith((_OWNER, _MAY_OWN)):
-            continue
         if wish.startswith("no:"):
             warnings += _block(records, wish[3:], f"-p {wish}")
             continue
@@ -103,17 +71,6 @@ def select(records: list[PluginRecord], requests: Sequence[str], environ: Mappin
         if not matching:
             records.append(_file_record(wish, records) if _is_file(wish) else _module_record(wish, records))
     return warnings
-
-
-def owners_only(records: Iterable[PluginRecord], requests: Sequence[str]) -> set[str] | None:
-    """Names of the plugins to load when the command line is fully qualified; None means all."""
-    owners = [request[len(_OWNER) :] for request in requests if request.startswith(_OWNER)]
-    may_own = {request[len(_MAY_OWN) :] for request in requests if request.startswith(_MAY_OWN)}
-    names = {record.name for record in records}
-    if not owners or not names.issuperset(owners):
-        return None
-    chosen = {r.name for r in records if r.original_name in may_own or r.required or r.explicit}
-    return {CORE, *owners, *chosen}
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sf_core.plugins.discovery import PluginRecord
+from sf_core.plugins.discovery import LOADED, PluginRecord
 from sf_core.plugins.requests import did_you_mean
 from sf_core.utils.errors import UsageError
 
@@ -117,18 +117,22 @@ def find_env(name: str, specs: Sequence[Any], records: dict[str, PluginRecord]) 
 
 def unknown(kind: str, name: str, specs: Sequence[Any], records: dict[str, PluginRecord], failures: str) -> str:
     """The sentence for a name that nobody has: close names, and the plugins that are not there."""
-    known = [text for spec in specs for text in (spec.name, spec.qualified)]
     plugin, slash, rest = name.partition("/")
     if slash and plugin in records:
-        own = [spec.name for spec in specs if spec.plugin == plugin]
         record = records[plugin]
-        if record.status not in ("ok", "degraded"):
+        if record.status not in LOADED:
             return f"{kind} {name!r}: {record.described} is {record.status}: {'; '.join(record.problems)}"
-        hint = did_you_mean(rest, own) or (f"; it offers {', '.join(own[:5])}" if own else f"; it offers no {kind}")
-        return f"plugin {plugin} has no {kind} {rest!r}{hint}{failures}"
-    listing = f" (see: sf-list {kind.replace('_', '-')}s)"
-    close = did_you_mean(name, known)
-    return f"unknown {kind} {name!r}{close}{listing if not close else ''}{failures}"
+        own = [spec.name for spec in specs if spec.plugin == plugin]
+        sentence = f"plugin {plugin} has no {kind} {rest!r}"
+        sentence += did_you_mean(rest, own) or (
+            f"; it offers {', '.join(own[:5])}." if own else f"; it offers no {kind}."
+        )
+        if record.status == "degraded":
+            sentence += f" It was loaded in part: {'; '.join(record.problems)}."
+        return sentence
+    close = did_you_mean(name, (spec.name for spec in specs)) or did_you_mean(name, (s.qualified for s in specs))
+    sentence = f"unknown {kind} {name!r}{close or f'; `sf-list {kind}s` shows what there is.'.replace('_', '-')}"
+    return f"{sentence} {failures}".strip()
 
 
 def _won(winner: Any, specs: Sequence[Any], reason: str) -> Choice:
