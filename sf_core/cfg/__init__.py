@@ -1,0 +1,1 @@
+"""What was asked: the command line, configuration files and saved runs become one checked `Config`."""

@@ -1,0 +1,86 @@
+"""`--num_workers=auto` and `--num_envs_per_worker=auto` as numbers.
+
+Comes in: a checked configuration, and how many agents one environment has. Leaves: two numbers. This file does not know
+environments or engines; it only counts rollouts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sf_core.cfg.checks import multiples_near
+from sf_core.cfg.config import Config
+from sf_core.cfg.option import AUTO
+from sf_core.utils.errors import UsageError
+
+_ASYNC_ENVS_PER_WORKER = 2  # one group acts while the other steps
+
+
+def resolve_num_envs(cfg: Config, agents_per_env: int = 1) -> tuple[int, int]:
+    """`(num_workers, num_envs_per_worker)`.
+
+    When collecting and training take turns (serial or synchronous), one rollout of every agent fills exactly one dataset
+    of `batch_size * num_batches_per_epoch` transitions: with more environments data would wait and grow stale, with fewer
+    a dataset would need several rounds and the policy would see less variety. Where agents do not divide the dataset, the
+    nearest number of environments below is taken.
+
+    In serial mode workers are only a way of counting, so all environments are one worker's. A command line that was meant
+    for an asynchronous run and is run serially by the engine keeps its numbers as far as they fit into a dataset.
+
+    Raises:
+        UsageError: one of the numbers is given and no value of the other fits.
+    """
+    serial = bool(cfg.serial_mode)
+    workers, envs = cfg.num_workers, cfg.num_envs_per_worker
+    if cfg.async_rl and not serial:
+        return (_usable_cores() if workers == AUTO else workers), (
+            max(_ASYNC_ENVS_PER_WORKER, cfg.worker_num_splits) if envs == AUTO else envs
+        )
+    rollouts = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
+    wanted = max(1, rollouts // agents_per_env)
+    if serial and cfg.origin("serial_mode") == "engine":
+        asked = wanted if AUTO in (workers, envs) else workers * envs
+        given = workers if workers != AUTO else envs if envs != AUTO else 1
+        if wanted % asked or wanted % given:
+            return 1, _largest_divisor(wanted, asked)
+    if workers == AUTO and envs == AUTO:
+        return (1, wanted) if serial else _spread(wanted, cfg.worker_num_splits)
+    if workers == AUTO:
+        return _share(wanted, envs, "num_envs_per_worker", "num_workers"), envs
+    if envs == AUTO:
+        return workers, _share(wanted, workers, "num_workers", "num_envs_per_worker")
+    return workers, envs
+
+
+def _spread(wanted: int, splits: int) -> tuple[int, int]:
+    """As many workers as there are cores, but all with equally many environments that split evenly."""
+    for even in (splits, 1):
+        for workers in range(min(_usable_cores(), wanted), 0, -1):
+            if wanted % workers == 0 and wanted // workers % even == 0:
+                return workers, wanted // workers
+    return 1, wanted
+
+
+def _share(wanted: int, given: int, given_name: str, other_name: str) -> int:
+    if wanted % given == 0:
+        return wanted // given
+    if given > wanted:
+        raise UsageError(
+            f"{given_name}={given} is more than the {wanted} environments whose rollouts fill a dataset; "
+            f"try --{given_name}={wanted}, or a larger --batch_size."
+        )
+    raise UsageError(
+        f"{given_name}={given} does not divide the {wanted} environments whose rollouts fill a dataset; "
+        f"try --{given_name}={_largest_divisor(wanted, given)}, or give --{other_name} and a --batch_size that fits "
+        f"({multiples_near(wanted, given)} rollouts)."
+    )
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    return next(divisor for divisor in range(min(limit, number), 0, -1) if number % divisor == 0)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

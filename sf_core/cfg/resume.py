@@ -1,0 +1,56 @@
+"""What a run that exists already brings to the next command: which of its saved values come back.
+
+Comes in: where the run would be. Leaves: values by name, or a sentence about a run that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sf_core.cfg.config import Config
+from sf_core.cfg.options import core_options
+from sf_core.cfg.saved import config_path, read_config
+from sf_core.utils.errors import UsageError
+
+_PLACE = ("train_dir", "experiment")  # a run may have been moved or renamed; where it was found is where it is
+_OF_THE_MACHINE = ("device", "seed", "torch_threads", "serial_mode")  # of the command that trained, not of what it learnt
+
+
+def saved_values(where: Mapping[str, Any], evaluation: bool) -> dict[str, Any]:
+    """The values of the run at `where["train_dir"]` and `where["experiment"]` that a command takes back.
+
+    Training takes them only with `restart_behavior=resume`, and needs no run to be there; evaluation does.
+
+    Raises:
+        UsageError: nothing to evaluate, or a configuration that cannot be read.
+    """
+    if not evaluation and where["restart_behavior"] != "resume":
+        return {}
+    path = config_path(where["train_dir"], where["experiment"])
+    if not path.is_file():
+        if evaluation:
+            raise _no_such_run(where)
+        return {}
+    return values_to_continue(read_config(path.parent), evaluation)
+
+
+def values_to_continue(cfg: Config, evaluation: bool) -> dict[str, Any]:
+    """Every value that describes the run, also one that was a plain default when it began.
+
+    A run keeps its hyper-parameters when a newer version, or a newer plugin, has other defaults. What describes only the
+    command (`Option.per_command`) does not come back, and what the engine or a check had derived comes back as it was
+    asked for, to be derived anew.
+    """
+    asked = {**cfg, **{name: value for name, (value, _) in cfg.requested.items()}}
+    left_out = {option.name for option in core_options().values() if option.per_command} | set(_PLACE)
+    if evaluation:
+        left_out |= set(_OF_THE_MACHINE)
+    return {name: value for name, value in asked.items() if name not in left_out}
+
+
+def _no_such_run(where: Mapping[str, Any]) -> UsageError:
+    train_dir = config_path(where["train_dir"], "x").parent.parent
+    runs = sorted(path.parent.name for path in train_dir.glob("*/config.json")) if train_dir.is_dir() else []
+    there = f"runs there: {', '.join(runs[:10])}" if runs else "there are no runs in it; name another --train_dir"
+    return UsageError(f"there is no run {where['experiment']!r} in {where['train_dir']} ({there}).")
