@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+
 
 class UsageError(ValueError):
     """What was asked cannot be done; the message is one sentence that holds the fix."""
+
+
+EXIT_USAGE = 2
+"""Exit code of a command line that cannot be carried out; nothing was started or written."""
+
+
+def report_usage_error(error: UsageError, *, verbose: bool = False) -> int:
+    """Print the sentence on stderr, with `verbose` the traceback before it, and return the exit code 2."""
+    if verbose:
+        traceback.print_exception(error, file=sys.stderr)
+    print(f"error: {error}", file=sys.stderr)
+    return EXIT_USAGE

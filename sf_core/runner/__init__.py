@@ -1,0 +1,1 @@
+"""KEEP IT RUNNING: wiring, the loop, what a run leaves behind and what it shows."""

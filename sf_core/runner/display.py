@@ -1,0 +1,245 @@
+"""What a person sees while a run lasts: a live panel in a terminal, plain lines elsewhere.
+
+In: reports. Out: text. Also routes the log so that its lines stand above the live panel instead of through it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.logging import RichHandler
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sf_core.cfg.config import Config
+from sf_core.runner.summaries import Report
+from sf_core.utils.log import log
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+class Display(Protocol):
+    """Shows reports."""
+
+    interval_s: float
+    """Seconds between reports that are worth showing."""
+
+    def start(self) -> None:
+        """Begin to show; take over the log's output."""
+
+    def show(self, report: Report) -> None:
+        """Show the newest state."""
+
+    def stop(self) -> None:
+        """Show nothing more and give the log's output back."""
+
+
+def make_display(cfg: Config, console: Console | None = None) -> Display:
+    """The live panel where the output is a terminal, else plain lines."""
+    console = console or Console()
+    return LiveDisplay(cfg, console) if console.is_terminal else PlainDisplay(cfg, console)
+
+
+class _LogRoute:
+    """Sends the log to `handler` between start and stop, unless the program that calls us configured logging itself."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handler = handler
+        self._active = False
+
+    def start(self) -> None:
+        if log.hasHandlers():
+            return
+        log.addHandler(self._handler)
+        log.setLevel(min(log.level or logging.INFO, logging.INFO))
+        self._active = True
+
+    def stop(self) -> None:
+        if self._active:
+            log.removeHandler(self._handler)
+            self._active = False
+
+
+class PlainDisplay:
+    """One line per report, for files and pipes."""
+
+    interval_s = 5.0
+
+    def __init__(self, cfg: Config, console: Console) -> None:
+        self._cfg = cfg
+        self._console = console
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("[%(levelname).1s %(asctime)s] %(message)s", "%H:%M:%S"))
+        self._route = _LogRoute(handler)
+
+    def start(self) -> None:
+        """Take over the log's output."""
+        self._route.start()
+
+    def show(self, report: Report) -> None:
+        """Print one line."""
+        print(plain_line(report, self._cfg), file=self._console.file, flush=True)
+
+    def stop(self) -> None:
+        """Give the log's output back."""
+        self._route.stop()
+
+
+def plain_line(report: Report, cfg: Config) -> str:
+    """`env_steps 12,800 (4.3 %) | fps 9,800 | return 23.1 | length 23 | version 20 | env 40 %, ... | left 0:00:31`."""
+    done, left_s = progress(report, cfg)
+    parts = [
+        f"env_steps {report.env_steps:,} ({100 * done:.1f} %)",
+        f"fps {number(report.fps[0])}",
+        f"return {number(report.reward_mean)}",
+        f"length {number(report.episode_length_mean)}",
+        f"episodes {report.episodes:,}",
+        f"policy version {report.policy_version:,}",
+        ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares(report)),
+        f"left {duration(left_s)}",
+    ]
+    return " | ".join(parts)
+
+
+class LiveDisplay:
+    """A panel that is redrawn in place: progress, return with its recent course, speed, time breakdown."""
+
+    interval_s = 0.5
+
+    def __init__(self, cfg: Config, console: Console) -> None:
+        self._cfg = cfg
+        self._console = console
+        self._returns: deque[float] = deque(maxlen=40)
+        self._next_point_s = 0.0
+        self._live = Live(console=console, refresh_per_second=4, transient=False)
+        handler = RichHandler(console=console, show_path=False, markup=False, log_time_format="%H:%M:%S")
+        self._route = _LogRoute(handler)
+
+    def start(self) -> None:
+        """Begin to draw; log lines appear above the panel."""
+        self._route.start()
+        self._live.start()
+
+    def show(self, report: Report) -> None:
+        """Redraw with the newest numbers."""
+        if report.seconds >= self._next_point_s and math.isfinite(report.reward_mean):
+            self._returns.append(report.reward_mean)
+            # one point of the sparkline per 1/200 of the time so far, so that it spans the whole run in the end
+            self._next_point_s = report.seconds * 1.005 + 1.0
+        self._live.update(self._panel(report))
+
+    def stop(self) -> None:
+        """Leave the last panel on the screen and give the log's output back."""
+        self._live.stop()
+        self._route.stop()
+
+    def _panel(self, report: Report) -> Panel:
+        done, left_s = progress(report, self._cfg)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            ProgressBar(total=1.0, completed=done, width=36),
+            Text(f"{100 * done:5.1f} %", style="bold"),
+            Text(f"{report.env_steps:,} of {goal(self._cfg)}"),
+            Text(f"left {duration(left_s)}", style="cyan"),
+        )
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", justify="right")
+        table.add_column()
+        table.add_row("return", self._return_line(report))
+        table.add_row("episode", f"length {number(report.episode_length_mean)}   finished {report.episodes:,}")
+        table.add_row("speed", self._speed_line(report))
+        table.add_row("time", breakdown(report))
+        if report.training:
+            table.add_row("policy", policy_line(report))
+        title = f"[bold]{self._cfg.env}[/bold]  {self._cfg.experiment}"
+        return Panel(Group(bar, table), title=title, title_align="left", border_style="blue", expand=False)
+
+    def _return_line(self, report: Report) -> Text:
+        spread = report.spreads.get("reward")
+        if spread is None:
+            return Text("no episode has finished yet", style="dim")
+        text = Text(f"{number(spread.mean):>8} ", style="bold green")
+        text.append(sparkline(list(self._returns)), style="green")
+        text.append(f"  from {number(spread.minimum)} to {number(spread.maximum)}", style="dim")
+        return text
+
+    def _speed_line(self, report: Report) -> Text:
+        text = Text(f"{number(report.fps[0])} env steps/s")
+        text.append(f"   over 5 min {number(report.fps[2])}   run time {duration(report.seconds)}", style="dim")
+        return text
+
+
+def policy_line(report: Report) -> str:
+    """Version and the few losses that tell a healthy run from a sick one."""
+    shown = {"lr": "lr", "entropy": "entropy", "kl_divergence": "kl", "value_loss": "value loss", "grad_norm": "grad"}
+    parts = [f"version {report.policy_version:,}"]
+    for tag, label in shown.items():
+        if (value := report.training.get(f"train/{tag}")) is not None:
+            parts.append(f"{label} {value:.3g}")
+    return "   ".join(parts)
+
+
+def breakdown(report: Report) -> Text:
+    """Share of the time of each part, with a small bar."""
+    text = Text()
+    for (name, share), colour in zip(shares(report), ("yellow", "magenta", "cyan", "white"), strict=False):
+        text.append(f"{name} ", style="dim")
+        text.append("█" * round(share * 12) + " ", style=colour)
+        text.append(f"{100 * share:.0f} %   ")
+    return text
+
+
+def shares(report: Report) -> list[tuple[str, float]]:
+    """Fraction of the time spent in each part."""
+    total = sum(report.time_s.values()) or 1.0
+    return [(name, seconds / total) for name, seconds in report.time_s.items()]
+
+
+def progress(report: Report, cfg: Config) -> tuple[float, float]:
+    """How much of the budget is used (0 to 1) and the seconds left, by whichever limit comes first."""
+    by_steps = report.env_steps / cfg.train_for_env_steps
+    by_time = report.seconds / cfg.train_for_seconds
+    steps_left_s = (cfg.train_for_env_steps - report.env_steps) / report.fps[1] if report.fps[1] > 0 else math.nan
+    time_left_s = cfg.train_for_seconds - report.seconds
+    left_s = time_left_s if math.isnan(steps_left_s) else min(steps_left_s, time_left_s)
+    return min(1.0, max(by_steps, by_time)), max(0.0, left_s)
+
+
+def goal(cfg: Config) -> str:
+    """The budget in words."""
+    return f"{cfg.train_for_env_steps:,} env steps"
+
+
+def sparkline(values: list[float]) -> str:
+    """The course of a number in block characters, lowest to highest."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
+
+
+def number(value: float) -> str:
+    """A number as people write it: 12,345, 12.3, 0.0123, or – when there is none."""
+    if not math.isfinite(value):
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """`1:02:03`, or `3 d 4 h` when long, or – when unknown."""
+    if not math.isfinite(seconds) or seconds > 100 * 365 * 86400:
+        return "–"
+    if seconds >= 86400:
+        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,81 @@
+"""What has happened in a run so far, gathered for the next report.
+
+In: finished episodes, training iterations, time. Out: a `Report`. Knows no files and no terminal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sf_core.runner.statistics import Episode, EpisodeStatistics, RateMeter
+from sf_core.runner.summaries import Report
+
+
+class Trained(Protocol):
+    """Counters of the learner, which say how far a run is."""
+
+    env_steps: int
+    agent_steps: int
+    policy_version: int
+
+
+class Progress:
+    """Statistics of one policy's run. `seconds_before` is what earlier continuations of the run took."""
+
+    def __init__(self, learner: Trained, *, window: int, frame_skip: int, seconds_before: float = 0.0) -> None:
+        self.episodes = EpisodeStatistics(window, frame_skip)
+        self._learner = learner
+        self._rate = RateMeter()
+        self._seconds_before = seconds_before
+        self._start_s = time.monotonic()
+        self._start_env_steps = learner.env_steps
+        self._training: Mapping[str, float] = {}
+        self._rate.record(self._start_s, learner.env_steps)
+
+    @property
+    def seconds(self) -> float:
+        """Training time of the run, all continuations together."""
+        return self._seconds_before + self._session_s
+
+    @property
+    def _session_s(self) -> float:
+        return time.monotonic() - self._start_s
+
+    @property
+    def session_fps(self) -> float:
+        """Env steps per second since this process began to train."""
+        return (self._learner.env_steps - self._start_env_steps) / max(self._session_s, 1e-9)
+
+    def add_episodes(self, episodes: Sequence[Episode]) -> None:
+        """Count episodes that finished."""
+        self.episodes.add(episodes)
+
+    def add_iteration(self, training: Mapping[str, float]) -> None:
+        """A training iteration ended; `training` are its scalars by tag."""
+        self._training = training
+        self._rate.record(time.monotonic(), self._learner.env_steps)
+
+    def report(
+        self,
+        time_s: Mapping[str, float],
+        counters: Mapping[str, int] | None = None,
+        extra: Mapping[str, float] | None = None,
+    ) -> Report:
+        """The state of the run now."""
+        short, middle, long = self._rate.rates()
+        return Report(
+            policy_id=0,
+            env_steps=self._learner.env_steps,
+            agent_steps=self._learner.agent_steps,
+            policy_version=self._learner.policy_version,
+            seconds=self.seconds,
+            fps=(short, middle, long),
+            episodes=self.episodes.num_episodes,
+            spreads=self.episodes.spreads(),
+            training=self._training,
+            time_s=time_s,
+            counters=counters or {},
+            extra=extra or {},
+        )

@@ -1,0 +1,168 @@
+"""Everything a run writes down and shows, so that the loop only says what happened.
+
+In: episodes, training iterations, how the run ended. Out: the run folder, the display, what observers hear.
+Knows nothing of how experience is collected or policies improved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from sf_core.cfg.config import Config
+from sf_core.cfg.saved import write_config
+from sf_core.learner.update_stats import UpdateStats
+from sf_core.plugins.plan import RunPlan
+from sf_core.runner.checkpointing import CheckpointSchedule
+from sf_core.runner.display import make_display
+from sf_core.runner.observers import ObservedRun, ObserverHost
+from sf_core.runner.progress import Progress
+from sf_core.runner.provenance import provenance
+from sf_core.runner.run_folder import RunFolder, write_json
+from sf_core.runner.summaries import Report, SummaryWriter
+from sf_core.runner.wiring import SerialParts, description_of, make_observers
+from sf_core.sampler.messages import FinishedEpisode
+from sf_core.utils.log import log, log_to_file
+from sf_core.utils.status import ExperimentStatus
+from sf_core.utils.stopwatch import Stopwatch
+
+_POLICY = 0
+
+
+class RunRecords:
+    """The folder, display, checkpoints and observers of one run.
+
+    Building it restores the checkpoint to continue from but writes nothing; entering it prepares the folder.
+    """
+
+    def __init__(
+        self, cfg: Config, plan: RunPlan, parts: SerialParts, folder: RunFolder, report_header: Sequence[str]
+    ) -> None:
+        self._cfg, self._plan, self._parts, self._folder = cfg, plan, parts, folder
+        self._report_header = report_header
+        learner = parts.learner
+        self._checkpoints = CheckpointSchedule(
+            cfg, folder.checkpoints(_POLICY), learner, description_of(cfg, plan, parts), parts.generators
+        )
+        self._continues = cfg.restart_behavior == "resume" and self._checkpoints.restore()
+        self._run = ObservedRun(cfg, plan, folder.path, lambda policy_id: learner.env_steps)
+        self.observers = ObserverHost(self._run, strict=bool(cfg.strict_plugins))
+        make_observers(cfg, plan, self.observers)
+        self._display = make_display(cfg)
+        self._skipped_updates = 0
+
+    @property
+    def session_seed(self) -> int:
+        """Seed of the envs of this continuation: the run's, mixed with how far it is, so no episode is played twice."""
+        if not self._continues:
+            return int(self._cfg.seed)
+        words = np.random.SeedSequence([self._cfg.seed, self._parts.learner.policy_version]).generate_state(1)
+        return int(words[0])
+
+    def __enter__(self) -> Self:
+        cfg, folder, learner = self._cfg, self._folder, self._parts.learner
+        folder.prepare(cfg.restart_behavior)
+        self._display.start()
+        self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
+        write_config(folder.path, cfg)
+        write_json(folder.plan, provenance(cfg, self._plan, self._report_header))
+        self._summaries = SummaryWriter(folder, _POLICY, cfg.flush_summaries_interval)
+        for line in (*self._plan.notices, *self._report_header):
+            log.info(line)
+        log.info("%s %s in %s", "Continuing" if self._continues else "Starting", cfg.env, folder.path)
+        if self._continues:
+            log.info("Restored %s at %s env steps", self._checkpoints.newest, f"{learner.env_steps:,}")
+        frame_skip = cfg.env_frameskip if cfg.summaries_use_frameskip else 1
+        self.progress = Progress(
+            learner, window=cfg.stats_avg, frame_skip=frame_skip, seconds_before=self._checkpoints.seconds
+        )
+        self.clock = Stopwatch(("other", "env", "inference", "learner"))
+        self._next_show_s = time.monotonic()
+        self._next_summary_s = self._next_show_s + cfg.experiment_summaries_interval
+        self.observers.on_start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._summaries.close()
+        self._display.stop()
+        if self._log_file is not None:
+            log.removeHandler(self._log_file)
+            self._log_file.close()
+
+    def collected(self, episodes: Sequence[FinishedEpisode]) -> None:
+        """Every agent has filled a rollout; these episodes ended meanwhile."""
+        self.progress.add_episodes(episodes)
+        self.observers.on_episodes(_POLICY, episodes)
+
+    def trained(self, stats: UpdateStats) -> None:
+        """A training iteration ended: save, write and show what is due."""
+        self.progress.add_iteration(stats.scalars())
+        self._skipped_updates += stats.skipped_updates
+        self.observers.on_train_step(_POLICY, stats)
+        self._checkpoints.after_iteration(self.progress.episodes, self.progress.seconds, self._saved)
+        if self.observers.take_checkpoint_request():
+            self._checkpoints.save(self.progress.seconds, self._saved)
+        if time.monotonic() >= self._next_summary_s:
+            self._next_summary_s = time.monotonic() + self._cfg.experiment_summaries_interval
+            self._write_summary()
+        self.tick()
+
+    def tick(self) -> None:
+        """Show the newest numbers if the last ones are old enough. Cheap enough for every step of the loop."""
+        now = time.monotonic()
+        if now >= self._next_show_s:
+            self._next_show_s = now + self._display.interval_s
+            self._display.show(self._report())
+
+    def finish(self, status: ExperimentStatus, reason: str) -> None:
+        """Save the last state (after success or an interruption) and write `result.json`."""
+        if status is not ExperimentStatus.FAILURE:
+            self._checkpoints.save(self.progress.seconds, self._saved)
+        report = self._write_summary()
+        self._display.show(report)
+        self.observers.on_stop(status)
+        write_json(self._folder.result, self._result(status, reason, report))
+        for name in self.observers.disabled:
+            log.warning("Observer %s was switched off during the run", name)
+        log.info("%s: %s", status.name.capitalize(), reason)
+
+    def _saved(self, path: Path) -> None:
+        self.observers.on_checkpoint(_POLICY, path)
+
+    def _write_summary(self) -> Report:
+        report = self._report(self.observers.summaries(_POLICY, self._parts.learner.env_steps))
+        self._run.metrics = report.scalars()
+        self._summaries.write(report)
+        return report
+
+    def _report(self, extra: dict[str, float] | None = None) -> Report:
+        counters = {
+            "approximate_bootstraps": self._parts.inference.approximate_bootstraps,
+            "skipped_updates": self._skipped_updates,
+        }
+        return self.progress.report(self.clock.snapshot(), counters, extra)
+
+    def _result(self, status: ExperimentStatus, reason: str, report: Report) -> dict[str, object]:
+        newest = self._checkpoints.newest
+        return {
+            "status": status.name.lower(),
+            "reason": reason,
+            "env_steps": report.env_steps,
+            "agent_steps": report.agent_steps,
+            "policy_version": report.policy_version,
+            "seconds": round(report.seconds, 3),
+            "fps": self.progress.session_fps,
+            "episodes": report.episodes,
+            "reward_mean": report.reward_mean,
+            "episode_length_mean": report.episode_length_mean,
+            "seed": self._cfg.seed,
+            "checkpoint": newest.name if newest else None,
+            **report.counters,
+        }

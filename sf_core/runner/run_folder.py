@@ -1,0 +1,126 @@
+"""The folder of one run: where each file lives, and what happens when the folder is there already.
+
+In: `train_dir`, `experiment`, `restart_behavior`. Out: paths and atomically written JSON. Knows nothing of what the
+files mean to others.
+
+    <train_dir>/<experiment>/
+        config.json  plan.json  result.json  metrics.jsonl  sf_log.txt
+        .summary/<policy>/          TensorBoard events
+        checkpoint_p<policy>/       one folder per checkpoint
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sf_core.utils.errors import UsageError
+from sf_core.utils.log import log
+
+
+class RunFolder:
+    """Paths of one run. Building the object touches nothing; `prepare` does."""
+
+    def __init__(self, train_dir: str | Path, experiment: str) -> None:
+        self.path = Path(train_dir).expanduser().absolute() / experiment
+
+    @property
+    def config(self) -> Path:
+        """`config.json`: every value and where it came from."""
+        return self.path / "config.json"
+
+    @property
+    def plan(self) -> Path:
+        """`plan.json`: components, plugins, versions, host, seed, command line."""
+        return self.path / "plan.json"
+
+    @property
+    def result(self) -> Path:
+        """`result.json`: how the run ended."""
+        return self.path / "result.json"
+
+    @property
+    def metrics(self) -> Path:
+        """`metrics.jsonl`: one object per report."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """`sf_log.txt`: what was said while the run lasted."""
+        return self.path / "sf_log.txt"
+
+    def summaries(self, policy_id: int) -> Path:
+        """TensorBoard events of one policy."""
+        return self.path / ".summary" / str(policy_id)
+
+    def checkpoints(self, policy_id: int) -> Path:
+        """Checkpoints of one policy."""
+        return self.path / f"checkpoint_p{policy_id}"
+
+    @property
+    def holds_a_run(self) -> bool:
+        """True where an earlier run left its configuration."""
+        return self.config.exists()
+
+    def check(self) -> None:
+        """Refuse a folder that holds files of somebody else; touches nothing.
+
+        Raises:
+            UsageError: the folder holds files but no run, so it is not ours to write into or delete.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file; choose another --experiment or --train_dir.")
+        if self.path.exists() and any(self.path.iterdir()) and not self.holds_a_run:
+            raise UsageError(
+                f"{self.path} holds files but no run (no config.json); choose another --experiment or --train_dir."
+            )
+
+    def prepare(self, restart_behavior: str) -> None:
+        """Make the folder ready: `resume` keeps it, `restart` moves an old one aside, `overwrite` deletes it.
+
+        Raises:
+            UsageError: the folder holds files but no run, so it is not ours to write into or delete.
+        """
+        self.check()
+        if self.holds_a_run:
+            if restart_behavior == "restart":
+                moved = self._unused_name()
+                self.path.rename(moved)
+                log.info("The earlier run was moved to %s", moved)
+            elif restart_behavior == "overwrite":
+                shutil.rmtree(self.path)
+                log.info("The earlier run in %s was deleted (--restart_behavior=overwrite)", self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def _unused_name(self) -> Path:
+        number = 1
+        while (candidate := self.path.with_name(f"{self.path.name}_old{number:04d}")).exists():
+            number += 1
+        return candidate
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write `data` so that a reader sees the old file or the whole new one. Non-finite numbers become null."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(finite(data), file, indent=2, default=str, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def finite(value: Any) -> Any:
+    """`value` with NaN and infinities replaced by None, since JSON has no word for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,102 @@
+"""The serial engine: collect, train, collect, in one process and always in the same order.
+
+In: a configuration and a plan. Out: how the run ended, and its folder. Knows the order in which the parts are called,
+not what they do: `wiring` builds them, `records` writes down what happens.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from sf_core.cfg.config import Config
+from sf_core.plugins.plan import RunPlan
+from sf_core.rollout.slots import SlotState
+from sf_core.rollout.train_batch import take_batch
+from sf_core.runner.records import RunRecords
+from sf_core.runner.run_folder import RunFolder
+from sf_core.runner.signals import StopSignal
+from sf_core.runner.wiring import build_serial_parts, build_vector
+from sf_core.utils.log import log
+from sf_core.utils.status import ExperimentStatus
+
+_MAX_SEED = 2**31
+
+
+class SerialRunner:
+    """One run in this process. Building it makes environments and model; `run` is the first to write a file."""
+
+    def __init__(self, cfg: Config, plan: RunPlan, report_header: Sequence[str] = ()) -> None:
+        if not cfg.serial_mode:
+            log.warning("This version has the serial engine only: everything runs in one process (serial_mode=True).")
+            cfg = cfg.replace("engine", serial_mode=True)
+        if cfg.seed is None:
+            cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
+        folder = RunFolder(cfg.train_dir, cfg.experiment)
+        folder.check()
+        cfg, vector = build_vector(cfg, plan)
+        self.cfg = cfg
+        self.parts = build_serial_parts(cfg, plan, vector)
+        self.records = RunRecords(cfg, plan, self.parts, folder, report_header)
+
+    def run(self) -> ExperimentStatus:
+        """Train until the budget is used up, somebody stops the run or something breaks; leaves `result.json`."""
+        status, reason = ExperimentStatus.FAILURE, ""
+        with StopSignal() as stop_signal, self.records as records:
+            try:
+                status, reason = self._train(stop_signal)
+            except Exception as error:
+                log.exception("The run failed")
+                reason = f"{type(error).__name__}: {error}"
+            finally:
+                records.finish(status, reason)
+                self.parts.worker.close()
+        return status
+
+    def _train(self, stop_signal: StopSignal) -> tuple[ExperimentStatus, str]:
+        """Iterate until there is a reason to stop. Only whole iterations are ever part of a checkpoint."""
+        self.parts.worker.reset(self.records.session_seed)
+        while not (reason := self._reason_to_stop()):
+            if not self._collect(stop_signal):
+                return ExperimentStatus.INTERRUPTED, "interrupted"
+            while self.parts.slots.count(SlotState.READY) >= self.parts.rollouts_per_dataset:
+                self._train_iteration()
+        return ExperimentStatus.SUCCESS, reason
+
+    def _collect(self, stop_signal: StopSignal) -> bool:
+        """One rollout of every agent; False when interrupted, in which case its slots are given back."""
+        worker, inference, slots, clock = self.parts.worker, self.parts.inference, self.parts.slots, self.records.clock
+        claimed = slots.claim(worker.num_agents)
+        clock.start("env")
+        request = worker.begin(0, claimed)
+        while not stop_signal.requested:
+            clock.start("inference")
+            inference.answer([request])
+            if request.t == self.cfg.rollout:
+                slots.submit(claimed)
+                clock.start("other")
+                self.records.collected(worker.finished_episodes())
+                return True
+            clock.start("env")
+            request = worker.advance(0, request.t)
+            self.records.tick()
+        slots.discard(claimed)
+        return False
+
+    def _train_iteration(self) -> None:
+        """Take a dataset, train on it, publish the new weights."""
+        parts, clock = self.parts, self.records.clock
+        clock.start("learner")
+        taken = parts.slots.take(parts.rollouts_per_dataset)
+        stats = parts.learner.train(take_batch(parts.buffers, taken, parts.policy.device))
+        parts.store.publish(parts.policy, parts.learner.policy_version)
+        parts.slots.release(taken)
+        clock.start("other")
+        self.records.trained(stats)
+
+    def _reason_to_stop(self) -> str:
+        if self.parts.learner.env_steps >= self.cfg.train_for_env_steps:
+            return f"train_for_env_steps={self.cfg.train_for_env_steps} reached"
+        if self.records.progress.seconds >= self.cfg.train_for_seconds:
+            return f"train_for_seconds={self.cfg.train_for_seconds} reached"
+        return self.records.observers.stop_reason

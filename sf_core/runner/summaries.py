@@ -1,0 +1,115 @@
+"""What a run writes down while it lasts: TensorBoard events and `metrics.jsonl`.
+
+In: one `Report` per interval. Out: scalars under Sample Factory's tag names, and one flushed JSON line.
+Knows nothing of how the numbers came about.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from sf_core.runner.run_folder import RunFolder, finite
+from sf_core.runner.statistics import Spread
+
+
+@dataclass(frozen=True)
+class Report:
+    """The state of a run at one moment: what the display shows and the files keep.
+
+    `seconds` counts training time over all continuations of the run; `time_s` is the breakdown of this process's time;
+    `training` holds the scalars of the last training iteration; `extra` those of observers.
+    """
+
+    policy_id: int
+    env_steps: int
+    agent_steps: int
+    policy_version: int
+    seconds: float
+    fps: tuple[float, float, float]
+    """Env steps per second over the last 10, 60 and 300 seconds."""
+    episodes: int
+    spreads: Mapping[str, Spread]
+    training: Mapping[str, float]
+    time_s: Mapping[str, float]
+    counters: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reward_mean(self) -> float:
+        """Mean raw return of the last episodes; NaN before the first."""
+        return self._mean("reward")
+
+    @property
+    def episode_length_mean(self) -> float:
+        """Mean episode length in env steps; NaN before the first."""
+        return self._mean("len")
+
+    def _mean(self, name: str) -> float:
+        spread = self.spreads.get(name)
+        return spread.mean if spread else math.nan
+
+    def scalars(self) -> dict[str, float]:
+        """TensorBoard tags, named as Sample Factory names them."""
+        tags: dict[str, float] = {"perf/_fps": self.fps[0], "perf/_sample_throughput": self.fps[0]}
+        for name, spread in self.spreads.items():
+            if name in ("reward", "len"):
+                tags[f"{name}/{name}"] = spread.mean
+                tags[f"{name}/{name}_min"] = spread.minimum
+                tags[f"{name}/{name}_max"] = spread.maximum
+            else:
+                tags[name if "/" in name else f"policy_stats/avg_{name}"] = spread.mean
+        tags.update(self.training)
+        tags.update({f"stats/time_{name}": seconds for name, seconds in self.time_s.items()})
+        tags.update({f"stats/{name}": float(count) for name, count in self.counters.items()})
+        tags.update(self.extra)
+        return {tag: value for tag, value in tags.items() if math.isfinite(value)}
+
+    def to_json(self) -> dict[str, Any]:
+        """The line of `metrics.jsonl`. Training scalars lose their `train/` prefix."""
+        return {
+            "policy_id": self.policy_id,
+            "env_steps": self.env_steps,
+            "agent_steps": self.agent_steps,
+            "policy_version": self.policy_version,
+            "seconds": round(self.seconds, 3),
+            "fps": self.fps[0],
+            "episodes": self.episodes,
+            "reward_mean": self.reward_mean,
+            "episode_length_mean": self.episode_length_mean,
+            **{tag.removeprefix("train/"): value for tag, value in self.training.items()},
+            **{tag: spread.mean for tag, spread in self.spreads.items() if tag not in ("reward", "len")},
+            **self.counters,
+            **self.extra,
+            "time": {name: round(seconds, 3) for name, seconds in self.time_s.items()},
+        }
+
+
+class SummaryWriter:
+    """Writes reports of one policy to TensorBoard and to `metrics.jsonl`."""
+
+    def __init__(self, folder: RunFolder, policy_id: int, flush_interval_s: float) -> None:
+        directory = folder.summaries(policy_id)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._events = EventFileWriter(str(directory), flush_secs=max(1, int(flush_interval_s)))
+        self._metrics = folder.metrics.open("a", encoding="utf-8")
+
+    def write(self, report: Report) -> None:
+        """One report: scalars at x = env steps, and one flushed line."""
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in report.scalars().items()]
+        self._events.add_event(Event(wall_time=time.time(), step=report.env_steps, summary=Summary(value=values)))
+        self._metrics.write(json.dumps(finite(report.to_json()), allow_nan=False) + "\n")
+        self._metrics.flush()
+
+    def close(self) -> None:
+        """Flush and close both files."""
+        self._events.close()
+        self._metrics.close()

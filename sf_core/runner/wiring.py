@@ -1,0 +1,121 @@
+"""Who talks to whom: builds the parts of a run and hands each the others it needs. The only file that knows them all.
+
+In: configuration, plan, environments. Out: `SerialParts`. Makes every choice once; nothing here runs in a loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sf_core.cfg.auto import resolve_num_envs
+from sf_core.cfg.config import Config
+from sf_core.envs.create_env import create_agent_vector
+from sf_core.envs.spaces import action_parts, num_action_parameters, space_to_json
+from sf_core.envs.timestep import AgentVector
+from sf_core.learner.update import Learner
+from sf_core.model.device import choose_device
+from sf_core.model.factory import build_actor_critic
+from sf_core.model.policy import Policy
+from sf_core.model.policy_store import PolicyStore
+from sf_core.plugins.plan import RunPlan
+from sf_core.rollout.buffers import RolloutBuffers
+from sf_core.rollout.fields import fields_of
+from sf_core.rollout.slots import SlotTable
+from sf_core.runner.observers import ObserverHost
+from sf_core.runner.process import set_thread_budget
+from sf_core.sampler.env_group import EnvGroup
+from sf_core.sampler.inference_worker import InferenceWorker
+from sf_core.sampler.rollout_worker import RolloutWorker
+
+
+@dataclass(frozen=True)
+class SerialParts:
+    """Everything a serial run is made of, in the order data passes through it."""
+
+    worker: RolloutWorker
+    inference: InferenceWorker
+    buffers: RolloutBuffers
+    slots: SlotTable
+    rollouts_per_dataset: int
+    learner: Learner
+    policy: Policy
+    store: PolicyStore
+    generators: dict[str, torch.Generator]
+    """Sources of randomness that a checkpoint keeps."""
+
+
+def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector]:
+    """All environments of a serial run as one vector, and `cfg` with the numbers behind `auto`.
+
+    With `auto` numbers one environment is built first, since how many are needed depends on its number of agents.
+    """
+    if "auto" in (cfg.num_workers, cfg.num_envs_per_worker):
+        probe = create_agent_vector(plan.env, cfg, 1, seed=cfg.seed)
+        agents_per_env = probe.agents_per_env
+        probe.close()
+        num_workers, num_envs_per_worker = resolve_num_envs(cfg, agents_per_env)
+        cfg = cfg.replace("auto", num_workers=num_workers, num_envs_per_worker=num_envs_per_worker)
+    return cfg, create_agent_vector(plan.env, cfg, cfg.num_workers * cfg.num_envs_per_worker, seed=cfg.seed)
+
+
+def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> SerialParts:
+    """Model, buffers, sampler and learner of a serial run around `vector`."""
+    set_thread_budget(cfg.torch_threads)
+    torch.manual_seed(cfg.seed)
+    np.random.seed(cfg.seed % 2**32)  # for env code that draws from the global generator
+
+    device = choose_device(cfg.device)
+    actor_critic = build_actor_critic(plan.model, cfg, vector.observation_space, vector.action_space).to(device)
+    policy = Policy(actor_critic, action_space=vector.action_space, obs_space=vector.observation_space, device=device)
+    rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
+    fields = fields_of(
+        vector.observation_space,
+        action_parts(vector.action_space),
+        num_action_parameters(vector.action_space),
+        policy.rnn_size,
+        cfg.rollout,
+        cfg.recurrence,
+    )
+    # slots being filled, and those that wait until a dataset is complete
+    buffers = RolloutBuffers(fields, vector.num_agents + rollouts_per_dataset, vector.num_agents)
+    group = EnvGroup(vector, buffers, reward_scale=cfg.reward_scale, reward_clip=cfg.reward_clip)
+    actions = torch.Generator(device=device).manual_seed(cfg.seed)
+    return SerialParts(
+        worker=RolloutWorker([group]),
+        inference=InferenceWorker(policy, buffers, vector.num_agents, generator=actions),
+        buffers=buffers,
+        slots=SlotTable(buffers.num_slots),
+        rollouts_per_dataset=rollouts_per_dataset,
+        learner=Learner(cfg, policy),
+        policy=policy,
+        store=PolicyStore(),
+        generators={"actions": actions},
+    )
+
+
+def description_of(cfg: Config, plan: RunPlan, parts: SerialParts) -> dict[str, Any]:
+    """What every checkpoint says of its run, so that `Policy.load` needs nothing but the checkpoint."""
+    policy = parts.policy
+    model = plan.model.to_json()
+    return {
+        "env": cfg.env,
+        "observation_space": space_to_json(policy.observation_space),
+        "action_space": space_to_json(policy.action_space),
+        "num_agents": parts.worker.num_agents,
+        "components": {part: f"{ref['plugin']}/{ref['name']}" for part, ref in model.items()},
+        "plugins": {name: dict(record) for name, record in plan.plugins.items()},
+        "config": dict(cfg),
+        "config_origins": cfg.origins,
+    }
+
+
+def make_observers(cfg: Config, plan: RunPlan, host: ObserverHost) -> None:
+    """Build the chosen observers and seat them in `host`."""
+    for ref in plan.observers:
+        package = plan.plugins.get(ref.plugin, {})
+        origin = " ".join(word for word in (package.get("distribution"), package.get("version")) if word)
+        host.add(ref.qualified, ref.make(cfg), origin=f"plugin {ref.plugin}, {origin}", critical=ref.critical)

@@ -1,0 +1,51 @@
+"""`run_rl(cfg)`: resolve the plan, check the configuration, build the runner, run it.
+
+In: a parsed configuration. Out: how the run ended. Nothing heavy is imported before the plan is known to be good.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from sf_core.utils.errors import UsageError, report_usage_error
+from sf_core.utils.status import ExperimentStatus
+
+if TYPE_CHECKING:
+    from sf_core.cfg.config import Config
+    from sf_core.runner.serial import SerialRunner
+
+
+def run_rl(cfg: Config) -> ExperimentStatus:
+    """Train as `cfg` says, continuing the run in its folder if there is one.
+
+    Exits with code 2 and one sentence on stderr if the configuration cannot work; nothing is written then. Use
+    `make_runner` to get the exception instead.
+
+    Returns:
+        SUCCESS when the budget is used up, INTERRUPTED after Ctrl+C or SIGTERM, FAILURE otherwise.
+    """
+    try:
+        runner = make_runner(cfg)
+    except UsageError as error:
+        sys.exit(report_usage_error(error, verbose=bool(cfg.get("verbose"))))
+    return runner.run()
+
+
+def make_runner(cfg: Config) -> SerialRunner:
+    """The runner for `cfg`, with its environments built and nothing written yet.
+
+    Raises:
+        UsageError: an unknown component, a missing package, values that contradict each other.
+    """
+    from sf_core.cfg.checks import check
+    from sf_core.plugins.manager import build_plan, get_manager
+
+    cfg = check(cfg)
+    manager = get_manager(tuple(cfg.plugins or ()), strict=bool(cfg.strict_plugins))
+    plan = build_plan(cfg, manager)
+    manager.configure(cfg, plan)
+
+    from sf_core.runner.serial import SerialRunner
+
+    return SerialRunner(cfg, plan, manager.report_header(cfg, plan))

@@ -1,0 +1,71 @@
+import json
+import math
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sf_core.runner.run_folder import RunFolder
+from sf_core.runner.statistics import Spread
+from sf_core.runner.summaries import Report, SummaryWriter
+
+
+def report(**changes):
+    values = {
+        "policy_id": 0,
+        "env_steps": 640,
+        "agent_steps": 160,
+        "policy_version": 3,
+        "seconds": 1.5,
+        "fps": (400.0, math.nan, math.nan),
+        "episodes": 2,
+        "spreads": {"reward": Spread(2.0, 1.0, 3.0), "len": Spread(80.0, 40.0, 120.0), "kills": Spread(1.0, 0.0, 2.0)},
+        "training": {"train/loss": 0.5, "train/lr": 1e-4},
+        "time_s": {"env": 1.0, "learner": 0.5},
+    }
+    return Report(**(values | changes))
+
+
+def test_tags_are_sample_factorys():
+    assert report().scalars() == {
+        "perf/_fps": 400.0,
+        "perf/_sample_throughput": 400.0,
+        "reward/reward": 2.0,
+        "reward/reward_min": 1.0,
+        "reward/reward_max": 3.0,
+        "len/len": 80.0,
+        "len/len_min": 40.0,
+        "len/len_max": 120.0,
+        "policy_stats/avg_kills": 1.0,
+        "train/loss": 0.5,
+        "train/lr": 1e-4,
+        "stats/time_env": 1.0,
+        "stats/time_learner": 0.5,
+    }
+
+
+def test_a_statistic_with_a_slash_makes_its_own_group():
+    assert report(spreads={"doom/frags": Spread(1.0, 1.0, 1.0)}).scalars()["doom/frags"] == 1.0
+
+
+def test_every_report_is_a_flushed_line_and_tensorboard_scalars_at_env_steps(tmp_path):
+    folder = RunFolder(tmp_path, "exp")
+    folder.path.mkdir()
+    writer = SummaryWriter(folder, policy_id=0, flush_interval_s=30)
+    writer.write(report())
+    line = json.loads(folder.metrics.read_text())  # before the writer is closed
+    writer.write(report(env_steps=1280, spreads={}))
+    writer.close()
+
+    assert line["env_steps"] == 640
+    assert line["agent_steps"] == 160
+    assert line["reward_mean"] == 2.0
+    assert line["episode_length_mean"] == 80.0
+    assert line["loss"] == 0.5
+    assert line["kills"] == 1.0
+    assert line["time"] == {"env": 1.0, "learner": 0.5}
+    second = json.loads(folder.metrics.read_text().splitlines()[1])
+    assert second["reward_mean"] is None  # no episode has ended: not zero, and valid JSON
+
+    events = EventAccumulator(str(folder.summaries(0)))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("reward/reward")] == [(640, 2.0)]
+    assert [event.step for event in events.Scalars("train/loss")] == [640, 1280]
