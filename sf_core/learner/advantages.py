@@ -28,9 +28,10 @@ def gae(
         δ_t = r_t + γ V_next(t) - V(s_t)
         A_t = δ_t + γ λ A_next(t)
 
-    where `next(t)` is the next valid row of the same agent, or the bootstrap value after the last one. Rows that are not
-    valid are skipped as if they were not there: the result equals GAE on the sequence with these rows taken out. At an
-    end A_next = 0, and V_next is 0 (terminated) or the value of the final observation (truncated); see `targets.cuts`.
+    where `next(t)` is the next valid row of the same agent, or the bootstrap value after the last one. Rows that are
+    not valid are skipped as if they were not there: the result equals GAE on the sequence with these rows taken out.
+    At an end A_next = 0, and V_next is 0 (terminated) or the value of the final observation (truncated); see
+    `targets.cuts`.
 
     Args:
         reward: [T, B] float.

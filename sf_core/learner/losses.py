@@ -35,8 +35,8 @@ class LossTerms:
 def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     """Mean of x [N] over valid [N]; 0 when nothing is valid.
 
-    `where`, not a product: what stands in an invalid row may be NaN. No boolean indexing: its size would have to be read
-    back from the device.
+    `where`, not a product: what stands in an invalid row may be NaN. No boolean indexing: its size would have to be
+    read back from the device.
     """
     return torch.where(valid, x, torch.zeros_like(x)).sum() / valid.sum().clamp(min=1)
 
@@ -75,7 +75,13 @@ def policy_loss(ratio: Tensor, advantage: Tensor, valid: Tensor, *, clip_ratio: 
 
 
 def value_loss(
-    value: Tensor, behaviour_value: Tensor, value_target: Tensor, valid: Tensor, *, clip_value: float, coefficient: float
+    value: Tensor,
+    behaviour_value: Tensor,
+    value_target: Tensor,
+    valid: Tensor,
+    *,
+    clip_value: float,
+    coefficient: float,
 ) -> Tensor:
     """Coefficient * mean max((V - R)², (V_clipped - R)²), without a factor 1/2.
 

@@ -1,6 +1,7 @@
 """Which segments go together into one optimizer step.
 
-In: counts and a random generator. Out: one selection of segment indices per minibatch. Does not know what a segment holds.
+In: counts and a random generator. Out: one selection of segment indices per minibatch. Does not know what a segment
+holds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ Selection = slice | Tensor
 
 
 def minibatch_selections(
-    num_segments: int, num_minibatches: int, generator: torch.Generator | None = None, device: torch.device | None = None
+    num_segments: int,
+    num_minibatches: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | None = None,
 ) -> list[Selection]:
     """Cut `num_segments` into `num_minibatches` equal parts.
 
@@ -31,4 +35,5 @@ def minibatch_selections(
     if generator is None:
         return [slice(first, first + size) for first in range(0, num_segments, size)]
     # Drawn on the CPU so that one seed gives one order whatever the device.
-    return list(torch.randperm(num_segments, generator=generator).to(device).split(size))
+    order = torch.randperm(num_segments, generator=generator).to(device)
+    return [order[first : first + size] for first in range(0, num_segments, size)]

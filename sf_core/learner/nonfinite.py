@@ -1,39 +1,64 @@
 """Who is to blame when a loss or a gradient is not finite.
 
-In: a batch and its masks. Out: names of the fields that hold NaN or infinity. Called only after an update was skipped, so
-it may take its time.
+In: a batch and its masks. Out: names of the fields that hold NaN or infinity. Called only after an update was skipped,
+so it may take its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
+from sf_core.learner.update_stats import MINIBATCH_STATS
 from sf_core.rollout.train_batch import TrainBatch
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDivergedError(RuntimeError):
     """Too many updates in a row were skipped because something was not finite."""
 
 
-def find_culprits(batch: TrainBatch, valid: Tensor) -> tuple[str, ...]:
-    """Fields of the batch that are not finite in rows that are trained on, the likeliest cause first.
+def find_culprits(batch: TrainBatch, train: Tensor) -> tuple[str, ...]:
+    """Fields of the batch that are not finite, the likeliest cause first.
+
+    Looks at the rows that are trained on, and if these are finite at all rows, since a value reaches back to the rows
+    before it.
 
     Args:
         batch: B rollouts of T steps.
-        valid: [B, T] bool.
+        train: [B, T] bool.
 
     Returns:
-        Names such as `observation["obs"]`, `reward`, `value`, `logits`; empty where the batch is finite, so that what is
-        not finite arose in the update itself.
+        Names such as `observation["obs"]`, `reward`, `value`, `logits`; empty where the batch is finite, so that what
+        is not finite arose in the update itself.
     """
-    return tuple(name for name, x in _suspects(batch) if _is_broken(x, valid))
+    for rows in (train, torch.ones_like(train)):
+        with_bootstrap = torch.cat([rows, rows[:, -1:]], dim=1)  # [B, T+1]
+        if culprits := tuple(name for name, x in _suspects(batch) if _is_broken(x, rows, with_bootstrap)):
+            return culprits
+    return ()
+
+
+def blame_update(rows: Sequence[Tensor]) -> tuple[str, ...]:
+    """What was not finite in updates on a finite batch: `logits`, `value`, or only the `gradient`.
+
+    Args:
+        rows: numbers of each minibatch, as `update_stats.stack_minibatch_stats` arranges them.
+    """
+    table = torch.stack(list(rows)).cpu()  # [minibatches, names]
+    broken = dict(zip(MINIBATCH_STATS, (~table.isfinite()).any(0).tolist(), strict=True))
+    culprits = []
+    if broken["policy_loss"] or broken["exploration_loss"] or broken["kl_loss"]:
+        culprits.append("logits")
+    if broken["value_loss"]:
+        culprits.append("value")
+    return tuple(culprits) or ("gradient",)
 
 
 def _suspects(batch: TrainBatch) -> Iterator[tuple[str, Tensor]]:
     for key, x in batch.observation.items():
-        yield f'observation["{key}"]', x[:, :-1]
+        yield f'observation["{key}"]', x
     yield "reward", batch.reward
     yield "value", batch.behaviour_value
     yield "final_value", batch.final_value
@@ -43,10 +68,10 @@ def _suspects(batch: TrainBatch) -> Iterator[tuple[str, Tensor]]:
         yield f'action["{part}"]', x
 
 
-def _is_broken(x: Tensor, valid: Tensor) -> bool:
+def _is_broken(x: Tensor, rows: Tensor, with_bootstrap: Tensor) -> bool:
     if not x.is_floating_point():
         return False
     broken = ~x.isfinite()
-    if broken.ndim > valid.ndim:
-        broken = broken.flatten(valid.ndim).any(-1)  # [B, T]
-    return bool((broken & valid).any())
+    if broken.ndim > 2:
+        broken = broken.flatten(2).any(-1)  # [B, T] or [B, T+1]
+    return bool((broken & (rows if broken.shape == rows.shape else with_bootstrap)).any())

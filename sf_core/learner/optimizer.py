@@ -54,7 +54,7 @@ def guarded_step(optimizer: torch.optim.Optimizer, apply: Tensor) -> None:
     device after every minibatch. (Adam on devices without a fused kernel has to.)
     """
     if isinstance(optimizer, Lamb) or optimizer.defaults.get("fused"):
-        optimizer.found_inf = (~apply).float()  # type: ignore[union-attr]
+        optimizer.found_inf = (~apply).float()  # type: ignore[attr-defined]
         optimizer.step()
     elif bool(apply):
         optimizer.step()
@@ -66,7 +66,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str]) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
     """The state as `exp_avg.<parameter>`, `exp_avg_sq.<parameter>`, `step.<parameter>`."""
     return {
         f"{kind}.{names[param]}": torch.as_tensor(value)
@@ -76,7 +76,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[torch.nn.
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str], tensors: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor]
 ) -> None:
     """Put named state back. Learning rate, betas and eps stay those of the present configuration.
 

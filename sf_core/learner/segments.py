@@ -1,7 +1,7 @@
 """Rollouts cut into segments: what a minibatch is made of.
 
-In: a `TrainBatch`, its normalised observations and its masks. Out: `Segments`, each field with one row per segment, from
-which minibatches are selected. Does not know targets, losses or which segments go together.
+In: a `TrainBatch`, its normalised observations and its masks. Out: `Segments`, each field with one row per segment,
+from which minibatches are selected. Does not know targets, losses or which segments go together.
 
 A segment is the part of a rollout through which gradients flow, `recurrence` steps long. With `recurrence` 1 a segment
 is one sample, so minibatches index flattened samples.
@@ -51,7 +51,13 @@ class Segments:
 
 
 def cut_into_segments(
-    batch: TrainBatch, observation: dict[str, Tensor], behaviour_value: Tensor, valid: Tensor, recurrence: int
+    batch: TrainBatch,
+    observation: dict[str, Tensor],
+    behaviour_value: Tensor,
+    *,
+    real: Tensor,
+    train: Tensor,
+    recurrence: int,
 ) -> Segments:
     """All segments of a batch, those of one rollout in a row.
 
@@ -59,21 +65,21 @@ def cut_into_segments(
         batch: B rollouts of T steps.
         observation: [B, T, *space] normalised, without the bootstrap row.
         behaviour_value: [B, T] in the units of the value head.
-        valid: [B, T] bool, rows to train on.
+        real: [B, T] bool, rows that are steps of this policy.
+        train: [B, T] bool, rows to train on.
         recurrence: L; divides T.
 
-    Rows that are not trained on may hold anything, NaN included. Their logits, log-probabilities and actions become 0, so
-    that no gradient of the rows beside them is spoiled; of their observations only what is not finite is replaced, since
-    a recurrent state ran through the rest.
+    Rows that are no steps of this policy may hold anything, NaN included. Their logits, log-probabilities and actions
+    become 0, so that no gradient of the rows beside them is spoiled; of their observations only what is not finite is
+    replaced, since a recurrent state ran through the rest.
     """
-    if bool(valid.all()):
-        action, action_logits, log_prob = batch.action, batch.action_logits, batch.behaviour_log_prob
-    else:
-        action = {part: _zero_where(~valid, x) for part, x in batch.action.items()}
-        action_logits = _zero_where(~valid, batch.action_logits)
-        log_prob = _zero_where(~valid, batch.behaviour_log_prob)
-        behaviour_value = _zero_where(~valid, behaviour_value)
-        observation = {key: _finite_where(~valid, x) for key, x in observation.items()}
+    action, action_logits, log_prob = batch.action, batch.action_logits, batch.behaviour_log_prob
+    if not bool(real.all()):
+        action = {part: _zero_where(~real, x) for part, x in action.items()}
+        action_logits = _zero_where(~real, action_logits)
+        log_prob = _zero_where(~real, log_prob)
+        behaviour_value = _zero_where(~real, behaviour_value)
+        observation = {key: _finite_where(~real, x) for key, x in observation.items()}
     return Segments(
         observation={key: to_segments(x, recurrence) for key, x in observation.items()},
         rnn_state=batch.rnn_state[:, :-1].flatten(0, 1),
@@ -82,7 +88,7 @@ def cut_into_segments(
         action_logits=to_segments(action_logits, recurrence),
         behaviour_log_prob=to_segments(log_prob, recurrence),
         behaviour_value=to_segments(behaviour_value, recurrence),
-        valid=to_segments(valid, recurrence),
+        valid=to_segments(train, recurrence),
     )
 
 

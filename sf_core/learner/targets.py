@@ -37,8 +37,8 @@ def cuts(
         value: [T+1, B] V(s_t); row T is the bootstrap value.
         terminated: [T, B] bool; the next value is 0.
         truncated: [T, B] bool; the next value is V(final observation). An env that resets in the same step has the new
-            episode at row t+1 (`episode_start[t+1]`), and inference answered with `final_value[t]`. An env that resets in
-            the next step has the final observation itself at row t+1, so the value is `value[t+1]`.
+            episode at row t+1 (`episode_start[t+1]`), and inference answered with `final_value[t]`. An env that resets
+            in the next step has the final observation itself at row t+1, so the value is `value[t+1]`.
         valid: [T, B] bool.
         episode_start: [T+1, B] bool.
         final_value: [T, B], read only where a step truncated and the next row starts an episode.

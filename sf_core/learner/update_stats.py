@@ -1,13 +1,14 @@
 """What is reported of one training iteration.
 
-In: one small tensor of numbers per minibatch, left on the device. Out: `UpdateStats`, read back once at the end. Does not
-know how any of the numbers came about.
+In: one small tensor of numbers per minibatch, left on the device. Out: `UpdateStats`, read back once at the end. Does
+not know how any of the numbers came about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ _REDUCTIONS = {
     "applied": "sum",
 }
 MINIBATCH_STATS = tuple(_REDUCTIONS)
-_REDUCE = {"mean": np.mean, "max": np.max, "min": np.min, "sum": np.sum}
+_REDUCE: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "max": np.max, "min": np.min, "sum": np.sum}
 
 # Sample Factory's tags where they differ from the name of the field.
 _TAGS = {

@@ -16,8 +16,9 @@ class Validity:
 
     `transition`: the row is a real step of this policy. Only these make up the sequence that advantages run along, and
     only these are counted as steps.
-    `train`: the row is a real step of this policy and recent enough. Only these appear in losses and statistics. A stale
-    row stays in the sequence: its reward was earned between its neighbours, and leaving it out would tell them otherwise.
+    `train`: the row is a real step of this policy and recent enough. Only these appear in losses and statistics. A
+    stale row stays in the sequence: its reward was earned between its neighbours, and leaving it out would tell them
+    otherwise.
     """
 
     transition: Tensor  # bool

@@ -32,11 +32,11 @@ def vtrace(
         vs_t = V(s_t) + δ_t + γ c_t (vs_next(t) - V_next(t))
         A_t  = r_t + γ vs_next(t) - V(s_t)
 
-    The paper's policy gradient is ρ_t A_t ∇log π. Here A_t comes without ρ_t, because the clipped policy loss multiplies
-    by the importance ratio itself and the weight must count once.
+    The paper's policy gradient is ρ_t A_t ∇log π. Here A_t comes without ρ_t, because the clipped policy loss
+    multiplies by the importance ratio itself and the weight must count once.
 
-    Rows that are not valid are skipped as in `gae`. At an end vs_next = V_next = 0 (terminated) or the value of the final
-    observation (truncated); see `targets.cuts`.
+    Rows that are not valid are skipped as in `gae`. At an end vs_next = V_next = 0 (terminated) or the value of the
+    final observation (truncated); see `targets.cuts`.
 
     Args:
         reward: [T, B] float.

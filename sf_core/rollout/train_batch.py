@@ -66,7 +66,8 @@ def take_batch(
 ) -> TrainBatch:
     """Read the given slots as one `TrainBatch` on `device`.
 
-    Contiguous slots cost no copy on the CPU; any others are gathered. The slots must stay taken while the batch is read.
+    Contiguous slots cost no copy on the CPU; any others are gathered. The slots must stay taken while the batch is
+    read.
     """
     where = _slice_if_contiguous(np.asarray(slots, dtype=np.int64))
     target = torch.device(device)

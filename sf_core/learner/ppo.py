@@ -1,0 +1,128 @@
+"""The loss of one minibatch, and the numbers that describe it.
+
+In: what the policy says of a minibatch now, what it said when the data was collected, and the targets. Out: `LossTerms`
+with gradients, and scalars without. Chooses and weighs the formulas of `losses.py`; does not know optimizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sf_core.learner.losses import (
+    LossTerms,
+    clip_range,
+    entropy_loss,
+    importance_ratio,
+    kl_loss,
+    masked_mean,
+    normalise_advantage,
+    policy_loss,
+    symmetric_kl_loss,
+    value_loss,
+)
+from sf_core.learner.segments import Segments
+
+if TYPE_CHECKING:
+    from sf_core.model.policy import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """Weights and limits of the loss, named as on the command line."""
+
+    ppo_clip_ratio: float
+    ppo_clip_value: float
+    value_loss_coeff: float
+    exploration_loss: str
+    exploration_loss_coeff: float
+    kl_loss_coeff: float
+
+    @classmethod
+    def from_cfg(cls, cfg: Mapping[str, Any]) -> Coefficients:
+        """Read them from the configuration."""
+        return cls(**{name: cfg[name] for name in cls.__dataclass_fields__})
+
+
+def minibatch_loss(
+    evaluation: Evaluation, minibatch: Segments, advantage: Tensor, value_target: Tensor, coefficients: Coefficients
+) -> tuple[LossTerms, dict[str, Tensor]]:
+    """All terms of the loss on one minibatch of g segments of L steps.
+
+    Args:
+        evaluation: of the target policy on the minibatch.
+        minibatch: g segments.
+        advantage: [g, L] reward units, not normalised yet.
+        value_target: [g, L] in the units of the value head.
+        coefficients: weights and limits.
+
+    Returns:
+        The terms, and one scalar per name in `update_stats.MINIBATCH_STATS` except `grad_norm` and `applied`.
+    """
+    valid = minibatch.valid.flatten()  # [N], N = g * L
+    value, behaviour_value = evaluation.value.flatten(), minibatch.behaviour_value.flatten()
+    raw_advantage, value_target = advantage.flatten(), value_target.flatten()
+    ratio = importance_ratio(evaluation.log_prob.flatten(), minibatch.behaviour_log_prob.flatten(), valid)
+    distribution = evaluation.distribution
+    behaviour = distribution.with_logits(minibatch.action_logits.flatten(0, 1))
+    entropy = distribution.entropy()  # [N]
+    with torch.set_grad_enabled(coefficients.kl_loss_coeff > 0):
+        kl = distribution.kl_divergence(behaviour)  # [N]
+
+    zero = value.new_zeros(())
+    exploration = zero
+    if coefficients.exploration_loss_coeff > 0:
+        if coefficients.exploration_loss == "entropy":
+            exploration = entropy_loss(entropy, valid, coefficient=coefficients.exploration_loss_coeff)
+        else:
+            symmetric_kl = distribution.symmetric_kl_with_uniform()
+            exploration = symmetric_kl_loss(symmetric_kl, valid, coefficient=coefficients.exploration_loss_coeff)
+    terms = LossTerms(
+        policy=policy_loss(
+            ratio, normalise_advantage(raw_advantage, valid), valid, clip_ratio=coefficients.ppo_clip_ratio
+        ),
+        value=value_loss(
+            value,
+            behaviour_value,
+            value_target,
+            valid,
+            clip_value=coefficients.ppo_clip_value,
+            coefficient=coefficients.value_loss_coeff,
+        ),
+        exploration=exploration,
+        kl=kl_loss(kl, valid, coefficient=coefficients.kl_loss_coeff) if coefficients.kl_loss_coeff > 0 else zero,
+    )
+    with torch.no_grad():
+        low, high = clip_range(coefficients.ppo_clip_ratio)
+        value_delta = torch.where(valid, (value - behaviour_value).abs(), zero)
+        count = valid.sum()
+        adv_mean = masked_mean(raw_advantage, valid)
+        adv_variance = masked_mean((raw_advantage - adv_mean).square(), valid) * count / (count - 1).clamp(min=1)
+        infinite = value.new_full((), torch.inf)
+        stats = {
+            "policy_loss": terms.policy,
+            "value_loss": terms.value,
+            "exploration_loss": terms.exploration,
+            "kl_loss": terms.kl,
+            "loss": terms.total,
+            "entropy": masked_mean(entropy, valid),
+            "value": masked_mean(value, valid),
+            "kl_divergence": masked_mean(kl, valid),
+            "kl_divergence_max": torch.where(valid, kl, zero).amax(),
+            "ratio_mean": masked_mean((1 - ratio).abs(), valid),
+            "ratio_min": torch.where(valid, ratio, infinite).amin(),
+            "ratio_max": torch.where(valid, ratio, zero).amax(),
+            "fraction_clipped": masked_mean(((ratio < low) | (ratio > high)).float(), valid),
+            "value_delta": masked_mean(value_delta, valid),
+            "value_delta_max": value_delta.amax(),
+            "adv_mean": adv_mean,
+            "adv_std": adv_variance.sqrt(),
+            "adv_min": torch.where(valid, raw_advantage, infinite).amin(),
+            "adv_max": torch.where(valid, raw_advantage, -infinite).amax(),
+            "max_abs_logprob": minibatch.action_logits.abs().amax(),
+        }
+    return terms, stats

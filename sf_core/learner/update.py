@@ -1,0 +1,374 @@
+"""The learner: one training iteration from batch to newer policy.
+
+In: a `TrainBatch`. Out: changed weights in the policy it was given, and `UpdateStats`. Knows neither where batches come
+from nor who uses the weights next; formulas live in the files it calls.
+
+Sample Factory's learner (`learner.py`) with these deliberate differences. Statistics of observations and returns change
+once per iteration, after its last minibatch and from valid rows only, so that acting and learning see the same numbers.
+The learning rate is not scaled by the fraction of valid samples: every loss is a mean over valid samples already, and a
+smaller step on top would count the missing ones twice. Transitions, not rows, are counted as steps. Updates that are
+not finite are skipped. On resume the command line's learning rate and optimizer settings win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sf_core.learner.advantages import gae
+from sf_core.learner.checkpoint import LearnerState
+from sf_core.learner.checkpoint_folder import Checkpoint
+from sf_core.learner.losses import importance_ratio
+from sf_core.learner.minibatches import minibatch_selections
+from sf_core.learner.nonfinite import TrainingDivergedError, blame_update, find_culprits
+from sf_core.learner.optimizer import (
+    clip_gradients,
+    guarded_step,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
+from sf_core.learner.ppo import Coefficients, minibatch_loss
+from sf_core.learner.random_state import capture_random_state, restore_random_state
+from sf_core.learner.schedules import kl_adaptive, linear_decay
+from sf_core.learner.segments import Segments, cut_into_segments, select_rows, to_segments
+from sf_core.learner.targets import Targets
+from sf_core.learner.update_stats import UpdateStats, reduce_minibatch_stats, stack_minibatch_stats
+from sf_core.learner.validity import Validity, validity
+from sf_core.learner.vtrace import vtrace
+from sf_core.rollout.train_batch import TrainBatch
+from sf_core.utils.attr_dict import AttrDict
+from sf_core.utils.errors import UsageError
+from sf_core.utils.log import log
+
+if TYPE_CHECKING:
+    from sf_core.model.policy import Policy
+
+__all__ = ["Learner", "UpdateStats"]
+
+MIN_POLICY_LOSS_CHANGE = 1e-6  # between epochs; below it the remaining epochs are left out (Sample Factory)
+MAX_SKIPPED_IN_A_ROW = 100  # updates; a run that cannot make a finite one is over
+LOSS_ALARM = 30.0
+KL_ALARM = 100.0
+
+
+class Learner:
+    """Improves one policy.
+
+    Attributes:
+        policy_version: optimizer steps so far; skipped ones do not count.
+        env_steps: valid transitions times frame skip (what `--train_for_env_steps` counts).
+        agent_steps: valid transitions.
+        lr: learning rate of the next iteration.
+    """
+
+    def __init__(self, cfg: AttrDict, policy: Policy, *, policy_id: int = 0) -> None:
+        self.cfg = cfg
+        self.policy = policy
+        self.policy_id = policy_id
+        self.policy_version = int(policy.policy_version)
+        self.env_steps = 0
+        self.agent_steps = 0
+        self._params = [p for p in policy.actor_critic.parameters() if p.requires_grad]
+        self._param_names: dict[Tensor, str] = {p: name for name, p in policy.actor_critic.named_parameters()}
+        self._coefficients = Coefficients.from_cfg(cfg)
+        self._frame_skip = int(cfg.env_frameskip) if cfg.summaries_use_frameskip else 1
+        # A stream of its own: seeding every generator of a run alike would make them repeat each other.
+        self._generator = torch.Generator().manual_seed((int(cfg.seed or 0) + 0x9E3779B9) % 2**63)
+        self._skipped_in_a_row = 0
+        self.lr = float(cfg.learning_rate)
+        self.optimizer = make_optimizer(
+            self._params,
+            name=cfg.optimizer,
+            lr=self.lr,
+            betas=(cfg.adam_beta1, cfg.adam_beta2),
+            eps=cfg.adam_eps,
+        )
+
+    def train(self, batch: TrainBatch) -> UpdateStats:
+        """One training iteration: all epochs over one dataset of B rollouts of T steps.
+
+        The batch is only read. The slots it views may be released when this returns.
+
+        Raises:
+            TrainingDivergedError: too many updates in a row were not finite. The weights are those of the last finite
+            one.
+        """
+        cfg = self.cfg
+        masks = validity(
+            batch.valid,
+            batch.policy_id,
+            batch.policy_version,
+            own_policy_id=self.policy_id,
+            learner_version=self.policy_version,
+            max_lag=cfg.max_policy_lag,
+        )
+        self.policy.actor_critic.train()
+        try:
+            with torch.no_grad():
+                observation = self.policy.normalize({key: x[:, :-1] for key, x in batch.observation.items()})
+                segments = cut_into_segments(
+                    batch,
+                    observation,
+                    self._to_head_units(batch.behaviour_value),
+                    real=masks.transition,
+                    train=masks.train,
+                    recurrence=cfg.recurrence,
+                )
+                targets = self._targets(batch, segments, masks)
+            rows: list[Tensor] = []  # one per minibatch
+            previous_loss = None
+            for epoch in range(cfg.num_epochs):
+                if cfg.with_vtrace and epoch:
+                    targets = self._targets(batch, segments, masks)
+                epoch_rows = self._run_epoch(segments, targets)
+                rows += epoch_rows
+                if epoch + 1 == cfg.num_epochs:
+                    break
+                epoch_loss = reduce_minibatch_stats(epoch_rows)["policy_loss"]
+                if previous_loss is not None and abs(epoch_loss - previous_loss) < MIN_POLICY_LOSS_CHANGE:
+                    break
+                previous_loss = epoch_loss
+        finally:
+            self.policy.actor_critic.eval()
+        return self._finish(batch, masks, targets, rows)
+
+    def state(self, generators: Mapping[str, torch.Generator] | None = None) -> LearnerState:
+        """Everything needed to go on from here. The tensors are copies.
+
+        `generators` are those of other parts of the run whose state belongs in the checkpoint.
+        """
+        model = self.policy.actor_critic.state_dict()
+        return LearnerState(
+            model={name: x.detach().cpu().clone() for name, x in model.items() if isinstance(x, Tensor)},
+            optimizer={
+                name: x.detach().cpu().clone()
+                for name, x in optimizer_tensors(self.optimizer, self._param_names).items()
+            },
+            facts={
+                "policy_version": self.policy_version,
+                "env_steps": self.env_steps,
+                "agent_steps": self.agent_steps,
+                "lr": self.lr,
+                "schedule": {"name": self.cfg.lr_schedule, "initial_lr": float(self.cfg.learning_rate)},
+                "random_state": capture_random_state({**(generators or {}), "minibatches": self._generator}),
+            },
+        )
+
+    def restore(self, checkpoint: Checkpoint, generators: Mapping[str, torch.Generator] | None = None) -> bool:
+        """Go on where `checkpoint` was saved: weights, statistics, optimizer, counters, schedule, random states.
+
+        Learning rate and optimizer settings are those of the configuration. Only an adaptive schedule goes on with the
+        learning rate it had reached, and only while neither the schedule nor `--learning_rate` was changed.
+
+        Returns:
+            True where every random state was restored too.
+
+        Raises:
+            UsageError: the checkpoint belongs to another model.
+        """
+        try:
+            self.policy.actor_critic.load_state_dict(checkpoint.model)
+        except RuntimeError as error:
+            detail = " ".join(str(error).split("\n\t", 1)[-1].split())[:300]
+            raise UsageError(
+                f"Checkpoint {checkpoint.path} does not fit this model ({detail}); "
+                "resume with the run's own model and environment options or start another --experiment."
+            ) from error
+        restore_optimizer(self.optimizer, self._param_names, checkpoint.optimizer)
+        facts = checkpoint.facts
+        self.policy_version = self.policy.policy_version = int(facts["policy_version"])
+        self.env_steps = int(facts["env_steps"])
+        self.agent_steps = int(facts["agent_steps"])
+        same = facts["schedule"] == {"name": self.cfg.lr_schedule, "initial_lr": float(self.cfg.learning_rate)}
+        self._set_lr(float(facts["lr"]) if same else float(self.cfg.learning_rate))
+        self._decay_lr()
+        return restore_random_state(facts["random_state"], {**(generators or {}), "minibatches": self._generator})
+
+    def _run_epoch(self, segments: Segments, targets: Targets) -> list[Tensor]:
+        """One pass over all segments; one row of numbers per minibatch that had enough valid samples."""
+        advantage = to_segments(targets.advantage.t(), self.cfg.recurrence)  # [G, L]
+        value_target = to_segments(self._to_head_units(targets.value_target).t(), self.cfg.recurrence)
+        selections = minibatch_selections(
+            segments.num_segments,
+            self.cfg.num_batches_per_epoch,
+            self._generator if self.cfg.shuffle_minibatches else None,
+            segments.valid.device,
+        )
+        # Read back once per epoch: with one valid sample there is no deviation of advantages, with none no loss.
+        num_valid = torch.stack([select_rows(segments.valid, s).sum() for s in selections]).tolist()
+        rows = []
+        for selection, count in zip(selections, num_valid, strict=True):
+            if count >= 2:
+                rows.append(
+                    self._run_minibatch(
+                        segments.select(selection),
+                        select_rows(advantage, selection),
+                        select_rows(value_target, selection),
+                    )
+                )
+        if rows and self.cfg.lr_schedule == "kl_adaptive_epoch":
+            self._adapt_lr(reduce_minibatch_stats(rows)["kl_divergence"])
+        return rows
+
+    def _run_minibatch(self, minibatch: Segments, advantage: Tensor, value_target: Tensor) -> Tensor:
+        evaluation = self.policy.evaluate(
+            minibatch.observation, minibatch.rnn_state, minibatch.episode_start, minibatch.action
+        )
+        terms, stats = minibatch_loss(evaluation, minibatch, advantage, value_target, self._coefficients)
+        loss = terms.total
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        grad_norm = clip_gradients(self._params, self.cfg.max_grad_norm)
+        finite = loss.detach().isfinite() & grad_norm.isfinite()
+        guarded_step(self.optimizer, finite)
+        row = stack_minibatch_stats({**stats, "grad_norm": grad_norm, "applied": finite})
+        if self.cfg.lr_schedule == "kl_adaptive_minibatch":
+            self._adapt_lr(float(stats["kl_divergence"]))
+        return row
+
+    def _targets(self, batch: TrainBatch, segments: Segments, masks: Validity) -> Targets:
+        """Advantages and value targets [T, B] in reward units. Without V-trace only row T needs a forward pass."""
+        # The state is zero where an episode starts; nobody wrote the zeros.
+        rnn_state = batch.rnn_state[:, -1].masked_fill(batch.episode_start[:, -1:], 0.0)
+        with torch.no_grad():
+            bootstrap = self.policy.value_batch({key: x[:, -1] for key, x in batch.observation.items()}, rnn_state)
+            reward, terminated, truncated, valid, episode_start, final_value = (
+                x.t().contiguous()
+                for x in (
+                    batch.reward,
+                    batch.terminated,
+                    batch.truncated,
+                    masks.transition,
+                    batch.episode_start,
+                    batch.final_value,
+                )
+            )
+            if not self.cfg.with_vtrace:
+                value = torch.cat([batch.behaviour_value.t(), bootstrap[None]])  # [T+1, B]
+                advantage = gae(
+                    reward,
+                    value,
+                    terminated,
+                    truncated,
+                    valid,
+                    episode_start,
+                    final_value,
+                    gamma=self.cfg.gamma,
+                    lam=self.cfg.gae_lambda,
+                )
+                return Targets(advantage, torch.where(valid, advantage + value[:-1], torch.zeros_like(advantage)))
+            target_log_prob, target_value = self._evaluate_all(segments, batch)
+            return vtrace(
+                reward,
+                torch.cat([self._to_reward_units(target_value), bootstrap[None]]),
+                importance_ratio(target_log_prob, batch.behaviour_log_prob.t(), valid),
+                terminated,
+                truncated,
+                valid,
+                episode_start,
+                final_value,
+                gamma=self.cfg.gamma,
+                rho_bar=self.cfg.vtrace_rho,
+                c_bar=self.cfg.vtrace_c,
+            )
+
+    def _evaluate_all(self, segments: Segments, batch: TrainBatch) -> tuple[Tensor, Tensor]:
+        """log π and V (head units) of the present weights on every row, [T, B] each, a minibatch at a time."""
+        log_prob, value = [], []
+        for selection in minibatch_selections(segments.num_segments, self.cfg.num_batches_per_epoch):
+            part = segments.select(selection)
+            evaluation = self.policy.evaluate(part.observation, part.rnn_state, part.episode_start, part.action)
+            log_prob.append(evaluation.log_prob)
+            value.append(evaluation.value)
+        shape = batch.reward.shape
+        return torch.cat(log_prob).reshape(shape).t(), torch.cat(value).reshape(shape).t()
+
+    def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, rows: list[Tensor]) -> UpdateStats:
+        """Count, update statistics, move the schedule on, report."""
+        reduced = reduce_minibatch_stats(rows)
+        num_steps = int(reduced.pop("applied"))
+        skipped = len(rows) - num_steps
+        culprits: tuple[str, ...] = ()
+        if skipped:
+            culprits = find_culprits(batch, masks.train) or blame_update(rows)
+            log.warning("%d of %d updates skipped: %s not finite.", skipped, len(rows), " and ".join(culprits))
+        self._update_statistics(batch, masks.train, targets)
+
+        num_rows = batch.num_transitions
+        lag = masks.policy_lag[masks.transition].double()
+        num_real, num_trained = int(masks.transition.sum()), int(masks.train.sum())
+        if num_trained * 2 < num_rows:
+            log.warning("Only %d of %d transitions can be trained on.", num_trained, num_rows)
+        if abs(reduced["loss"]) > LOSS_ALARM or reduced["kl_divergence_max"] > KL_ALARM:
+            log.warning("Loss %.3g, largest KL divergence %.3g.", reduced["loss"], reduced["kl_divergence_max"])
+        self.policy_version += num_steps
+        self.policy.policy_version = self.policy_version
+        self.agent_steps += num_real
+        self.env_steps += num_real * self._frame_skip
+        self._decay_lr()
+        self._skipped_in_a_row = 0 if num_steps or not skipped else self._skipped_in_a_row + skipped
+        if self._skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            raise TrainingDivergedError(
+                f"{self._skipped_in_a_row} updates in a row were skipped because {' and '.join(culprits)} were not "
+                "finite; the last good checkpoint is intact. Check the environment, or lower --learning_rate."
+            )
+        nothing = float("nan")
+        return UpdateStats(
+            **reduced,
+            lr=self.lr,
+            policy_lag_min=float(lag.min()) if num_real else nothing,
+            policy_lag_mean=float(lag.mean()) if num_real else nothing,
+            policy_lag_max=float(lag.max()) if num_real else nothing,
+            valid_fraction=num_trained / num_rows,
+            same_policy_fraction=float((batch.policy_id == self.policy_id).double().mean()),
+            num_optimizer_steps=num_steps,
+            skipped_updates=skipped,
+            agent_steps=num_real,
+            culprits=culprits,
+        )
+
+    def _update_statistics(self, batch: TrainBatch, train: Tensor, targets: Targets) -> None:
+        """Add this iteration's valid rows to the running statistics, but nothing that is not finite."""
+        actor_critic = self.policy.actor_critic
+        observation = {key: x[:, :-1] for key, x in batch.observation.items()}
+        finite = train
+        for x in observation.values():
+            if x.is_floating_point():
+                finite = finite & x.isfinite().flatten(2).all(-1) if x.ndim > 2 else finite & x.isfinite()
+        actor_critic.obs_normalizer.update(observation, finite)
+        if actor_critic.returns_normalizer is not None:
+            value_target = targets.value_target.t()  # [B, T]
+            actor_critic.returns_normalizer.update(value_target, train & value_target.isfinite())
+
+    def _to_head_units(self, value: Tensor) -> Tensor:
+        normalizer = self.policy.actor_critic.returns_normalizer
+        return value if normalizer is None else normalizer.normalize(value)
+
+    def _to_reward_units(self, value: Tensor) -> Tensor:
+        normalizer = self.policy.actor_critic.returns_normalizer
+        return value if normalizer is None else normalizer.denormalize(value)
+
+    def _set_lr(self, lr: float) -> None:
+        self.lr = lr
+        set_learning_rate(self.optimizer, lr)
+
+    def _decay_lr(self) -> None:
+        if self.cfg.lr_schedule == "linear_decay":
+            self._set_lr(linear_decay(self.cfg.learning_rate, self.env_steps, self.cfg.train_for_env_steps))
+
+    def _adapt_lr(self, kl: float) -> None:
+        cfg = self.cfg
+        self._set_lr(
+            kl_adaptive(
+                self.lr,
+                kl,
+                threshold=cfg.lr_schedule_kl_threshold,
+                lowest=cfg.lr_adaptive_min,
+                highest=cfg.lr_adaptive_max,
+            )
+        )
