@@ -5,10 +5,10 @@
     parser.set_defaults(gamma=0.995)
     cfg = parse_full_cfg(parser, argv)              # strict: one sentence and exit code 2 if something is wrong
 
-Comes in: words of a command line, what a script adds, and through `settle` files, saved runs and plugins. Leaves: a checked
-`Config` that knows where each value came from. Values win in this order, weakest first: defaults of the core and of flags,
-defaults of the environment, the script's `set_defaults`, defaults of other chosen components, the preset, the run that is
-continued, the configuration file, the command line.
+Comes in: words of a command line, what a script adds, and through `settle` files, saved runs and plugins. Leaves: a
+checked `Config` that knows where each value came from. Values win in this order, weakest first: defaults of the core
+and of flags, defaults of the environment, the script's `set_defaults`, defaults of other chosen components, the preset,
+the run that is continued, the configuration file, the command line.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class TwoPassParser(SfArgumentParser):
         return {**core_options(self.evaluation), **settled.component_options}
 
     def typed_layers(self, settled: Settled, problems: list[UsageError]) -> list[Layer]:
-        """The layers below the command line with typed values and known names only; what is wrong goes to `problems`."""
+        """The layers below the command line, typed, with known names only; what is wrong goes to `problems`."""
         options, actions = self.options(settled), self.script_actions()
         typed = [Layer("default", "the script", self.declared_defaults())]
         for layer in settled.layers:
@@ -101,8 +101,8 @@ class TwoPassParser(SfArgumentParser):
 def parse_sf_args(argv: Sequence[str] | None = None, evaluation: bool = False) -> tuple[TwoPassParser, Config]:
     """First pass: a parser that has the flags and defaults of everything chosen so far, and the values as they stand.
 
-    Never exits and never raises for what a user typed; unknown environments, unknown flags, bad values and `-h` wait for
-    `parse_full_cfg`.
+    Never exits and never raises for what a user typed; unknown environments, unknown flags, bad values and `-h` wait
+    for `parse_full_cfg`.
 
     Args:
         argv: words after the program's name; `sys.argv[1:]` by default.
@@ -135,8 +135,8 @@ def full_cfg(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None)
 def parse_full_cfg(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> Config:
     """Second pass: the configuration of the run, or one sentence on stderr and exit code 2.
 
-    `-h` prints the help, with the options of the chosen components, and `--print_config` every value with its origin; both
-    exit with 0 and write nothing. With `-v` the traceback is printed too.
+    `-h` prints the help, with the options of the chosen components, and `--print_config` every value with its origin;
+    both exit with 0 and write nothing. With `-v` the traceback is printed too.
 
     Args:
         parser: from `parse_sf_args`, with whatever a script added.

@@ -19,13 +19,13 @@ _ASYNC_ENVS_PER_WORKER = 2  # one group acts while the other steps
 def resolve_num_envs(cfg: Config, agents_per_env: int = 1) -> tuple[int, int]:
     """`(num_workers, num_envs_per_worker)`.
 
-    When collecting and training take turns (serial or synchronous), one rollout of every agent fills exactly one dataset
-    of `batch_size * num_batches_per_epoch` transitions: with more environments data would wait and grow stale, with fewer
-    a dataset would need several rounds and the policy would see less variety. Where agents do not divide the dataset, the
-    nearest number of environments below is taken.
+    When collecting and training take turns (serial or synchronous), one rollout of every agent fills exactly one
+    dataset of `batch_size * num_batches_per_epoch` transitions: with more environments data would wait and grow stale,
+    with fewer a dataset would need several rounds and the policy would see less variety. Where agents do not divide the
+    dataset, the nearest number of environments below is taken.
 
-    In serial mode workers are only a way of counting, so all environments are one worker's. A command line that was meant
-    for an asynchronous run and is run serially by the engine keeps its numbers as far as they fit into a dataset.
+    In serial mode workers are only a way of counting, so all environments are one worker's. A command line that was
+    meant for an asynchronous run and is run serially by the engine keeps its numbers as far as they fit into a dataset.
 
     Raises:
         UsageError: one of the numbers is given and no value of the other fits.

@@ -1,8 +1,8 @@
 """Values that only make sense together: refused in one sentence with a fix, or completed.
 
-Comes in: a typed `Config`. Leaves: the same with derived values, or a `UsageError`. `check` may be called again on its own
-result, also after values were replaced: what it derived, it derives anew. It does not know environments: what depends on
-the number of agents is in `check_dataset_size`, for whoever has asked the environment.
+Comes in: a typed `Config`. Leaves: the same with derived values, or a `UsageError`. `check` may be called again on its
+own result, also after values were replaced: what it derived, it derives anew. It does not know environments: what
+depends on the number of agents is in `check_dataset_size`, for whoever has asked the environment.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def check(cfg: Config, evaluation: bool = False) -> Config:
     """The configuration with derived values.
 
     Derived are `recurrence` (-1), and whatever an explicit `--core`, `--encoder` or `--actor_critic` says about Sample
-    Factory's flags for the same thing (`use_rnn`, `rnn_type`, `encoder_conv_architecture`, `actor_critic_share_weights`), or
-    the other way round.
+    Factory's flags for the same thing (`use_rnn`, `rnn_type`, `encoder_conv_architecture`,
+    `actor_critic_share_weights`), or the other way round.
 
     Args:
         cfg: typed values.
@@ -50,7 +50,7 @@ def check(cfg: Config, evaluation: bool = False) -> Config:
 
 
 def check_dataset_size(cfg: Config, agents_per_env: int = 1) -> None:
-    """When collecting and training take turns, one iteration's rollouts must fill whole datasets, or whole parts of one.
+    """When collecting and training take turns, a whole number of rounds of rollouts must fill one dataset.
 
     Does nothing for an asynchronous run, or while the number of environments is still "auto".
 
@@ -69,10 +69,10 @@ def check_dataset_size(cfg: Config, agents_per_env: int = 1) -> None:
     # batch_size must fill whole rounds together with its sisters, and be a multiple of rollout itself.
     step = math.lcm(per_round // math.gcd(per_round, cfg.num_batches_per_epoch), cfg.rollout)
     raise UsageError(
-        f"batch_size={cfg.batch_size} x num_batches_per_epoch={cfg.num_batches_per_epoch} = {dataset} is not a multiple of "
-        f"num_workers={cfg.num_workers} x num_envs_per_worker={cfg.num_envs_per_worker}{agents} x rollout={cfg.rollout} = "
-        f"{per_round}; try batch_size={multiples_near(cfg.batch_size, step)}, or --num_workers=auto "
-        "--num_envs_per_worker=auto."
+        f"batch_size={cfg.batch_size} x num_batches_per_epoch={cfg.num_batches_per_epoch} = {dataset} is not a "
+        f"multiple of num_workers={cfg.num_workers} x num_envs_per_worker={cfg.num_envs_per_worker}{agents} x "
+        f"rollout={cfg.rollout} = {per_round}; try batch_size={multiples_near(cfg.batch_size, step)}, or "
+        "--num_workers=auto --num_envs_per_worker=auto."
     )
 
 
@@ -124,8 +124,8 @@ def _agree_on_encoder(cfg: Config) -> Config:
     both_asked = cfg.origin("encoder") == cfg.origin("encoder_conv_architecture") in _ASKED
     if encoder == "mlp" and both_asked:
         raise UsageError(
-            f"--encoder={cfg.encoder} and --encoder_conv_architecture={cfg.encoder_conv_architecture} contradict each other; "
-            "leave one of them out."
+            f"--encoder={cfg.encoder} and --encoder_conv_architecture={cfg.encoder_conv_architecture} contradict each "
+            "other; leave one of them out."
         )
     if encoder not in _IMAGE_ENCODERS:
         return cfg
@@ -144,7 +144,7 @@ def _agree_on_actor_critic(cfg: Config) -> Config:
 
 
 def _follow(cfg: Config, leader: str, means: dict[str, Any]) -> Config:
-    """Set what `leader` means, with its origin, where that is not said already; an equally strong contradiction is refused."""
+    """Set what `leader` means, with its origin; refuse what was asked for just as strongly and contradicts it."""
     changes = {name: value for name, value in means.items() if cfg[name] != value}
     for name in changes:
         if _strength(cfg, name) == _strength(cfg, leader) and cfg.origin(leader) in _ASKED:
@@ -186,7 +186,8 @@ def _check_recurrence(cfg: Config) -> None:
     if cfg.use_rnn and recurrence == 1:
         fix = f"--recurrence={rollout}" if rollout > 1 else "--rollout=32"
         raise UsageError(
-            f"with recurrence=1 (rollout={rollout}) the memory learns nothing through time; try {fix}, or --use_rnn=False."
+            f"with recurrence=1 (rollout={rollout}) the memory learns nothing through time; try {fix}, or "
+            "--use_rnn=False."
         )
 
 
@@ -213,4 +214,3 @@ def _check_schedule(cfg: Config) -> None:
         raise UsageError(
             f"lr_adaptive_min={cfg.lr_adaptive_min:g} is above lr_adaptive_max={cfg.lr_adaptive_max:g}; exchange them."
         )
-

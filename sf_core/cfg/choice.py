@@ -60,7 +60,8 @@ def choose(manager: Manager, layers: Sequence[Layer]) -> Choice:
         choice = _resolve(manager, names, origins, str(values.get("experiment")))
     choice.problems.append(
         UsageError(
-            "the defaults of the chosen components choose each other in a circle; name the components on the command line."
+            "the defaults of the chosen components choose each other in a circle; "
+            "name the components on the command line."
         )
     )
     return choice
@@ -72,7 +73,7 @@ def stacked(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def needs_naming_again(env_name: str, spec: EnvSpec) -> bool:
-    """Whether the name of an env says which code to execute, so that a stored one is not obeyed (`py:`, `module:Id`)."""
+    """Whether the name itself says which code to execute (`py:`, `module:Id`), so that a stored one is not obeyed."""
     return spec.plugin == "core" and ":" in env_name.removeprefix("core/").removeprefix("gym:")
 
 

@@ -88,8 +88,8 @@ def unknown_flag_sentence(
     owner = manager.owner_of_flag(f"--{name}") if manager else None
     if owner:
         return f"{owner}; you selected {f'--env={env}' if env else 'no --env'}."
-    failures = manager.failures() if manager else ""
-    return f"unknown flag {flag}{suggestion(name, known, flag=True)}{failures and ' ' + failures.lstrip('. ')}"
+    failures = manager.failed_sentence() if manager else ""
+    return f"unknown flag {flag}{suggestion(name, known, flag=True)}{failures and f' {failures}'}"
 
 
 def suggestion(name: str, known: Iterable[str], flag: bool = False) -> str:

@@ -91,5 +91,5 @@ class Config(AttrDict):
         raise TypeError('a configuration is read-only; use cfg = cfg.replace("script", name=value)')
 
     __setattr__ = __delattr__ = __setitem__ = __delitem__ = _refuse
-    update = setdefault = clear = __ior__ = _refuse  # type: ignore[assignment]
+    update = setdefault = clear = __ior__ = _refuse
     pop = popitem = _refuse

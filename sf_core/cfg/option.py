@@ -109,7 +109,7 @@ class Option:
         per_command: belongs to one command, not to the run: a resumed run does not bring it back.
         automatic: why the flag has nothing left to do; it is accepted, and this is said once.
         unavailable: why any value but the default is refused for now.
-        differs: how it deliberately differs from Sample Factory's flag of that name; starts with "new" if there is none.
+        differs: how it deliberately differs from Sample Factory's flag; starts with "new" if there is none.
     """
 
     name: str

@@ -41,10 +41,9 @@ GENERAL_DIFFERENCES: tuple[tuple[str, str], ...] = (
     ("values that may be unset", "the word `none` unsets them"),
     ("abbreviations", "a flag is written in full; there, an unambiguous beginning is enough"),
     ("bad values", "are refused before anything is started or written, in one sentence, with exit code 2"),
-    ("resuming", "`config.json` also says where each value came from; the command line wins over it, "
-     "learning rate included"),
+    ("resuming", "`config.json` also says where each value came from; the command line wins over it"),
     ("exit codes", "130 after an interruption that was saved (there: 2), 2 for a command line that is not understood"),
-)  # fmt: skip
+)
 
 
 def core_groups(evaluation: bool) -> tuple[OptionGroup, ...]:

@@ -9,56 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from sf_core.cfg.option import Option, OptionGroup, split_list
+from sf_core.cfg.flags import NEGATIVE_NUMBER, HelpFormatter, OptionAction, add_option, help_line
+from sf_core.cfg.option import OptionGroup
 from sf_core.utils.errors import UsageError
-
-# argparse knows -1 and -1.5 as numbers; -1e-5 and -1_000 would read as unknown flags.
-_NEGATIVE_NUMBER = re.compile(r"^-(\d[\d_]*(\.[\d_]*)?|\.\d+)([eE][+-]?\d+)?$")
-
-
-class OptionAction(argparse.Action):
-    """Reads one `Option` from the command line; a bad value raises `UsageError`, which argparse lets through."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, *, option: Option, **kwargs: Any) -> None:
-        super().__init__(option_strings, dest, **kwargs)
-        self.option = option
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        """Store the typed value, or add it to those before if the option may be repeated."""
-        value = self.read(values, option_string or self.option.flag)
-        if self.option.append:
-            value = [*getattr(namespace, self.dest, []), *value]
-        setattr(namespace, self.dest, value)
-
-    def read(self, values: Any, flag: str) -> Any:
-        """The typed value of the texts after `flag`."""
-        option = self.option
-        if option.is_switch:
-            negated = flag.startswith("--no_") and flag != option.flag
-            if values is None:
-                return not negated
-            if negated:
-                raise UsageError(f"{flag}={values}: {flag} takes no value; write {flag} or {option.flag}={values}.")
-            return option.convert(values, f"{flag}={values}")
-        if option.many:
-            if option.optional and values == ["none"]:
-                return None
-            return option.convert(split_list(values))
-        if values is None:
-            raise UsageError(f"{flag} needs a value ({option.type.noun}): {flag}={option.type.metavar}")
-        return option.convert([values] if option.append else values, f"{flag}={values}")
 
 
 class SfArgumentParser(argparse.ArgumentParser):
@@ -75,9 +33,9 @@ class SfArgumentParser(argparse.ArgumentParser):
             usage="%(prog)s --env=NAME [--option=value ...]" if not evaluation else "%(prog)s --experiment=NAME [...]",
             allow_abbrev=False,
             add_help=False,
-            formatter_class=_HelpFormatter,
+            formatter_class=HelpFormatter,
         )
-        self._negative_number_matcher = _NEGATIVE_NUMBER
+        self._negative_number_matcher = NEGATIVE_NUMBER
         self.evaluation = evaluation
         self.script_defaults: dict[str, Any] = {}
         self._component_groups: dict[str, tuple[OptionGroup, argparse._ArgumentGroup]] = {}
@@ -111,10 +69,13 @@ class SfArgumentParser(argparse.ArgumentParser):
     def add_option_group(self, title: str, group: OptionGroup, *, component: bool = False) -> None:
         """Add the flags of a group under its own heading of `--help`."""
         argument_group = self.add_argument_group(title, group.summary)
-        for option in group.options:
-            _add_option(argument_group, option)
         if component:
             self._component_groups[title] = (group, argument_group)
+        for option in group.options:
+            try:
+                add_option(argument_group, option)
+            except argparse.ArgumentError as error:
+                raise UsageError(f"{title}: {option.flag} is also a flag of the script; rename one of them.") from error
 
     def set_component_groups(self, groups: Mapping[str, OptionGroup]) -> None:
         """Make the flags of the chosen components exactly these: title of the group -> group."""
@@ -178,7 +139,7 @@ class SfArgumentParser(argparse.ArgumentParser):
                 continue
             action.default = values[action.dest]
             if isinstance(action, OptionAction):
-                action.help = _help_line(action.option, values[action.dest], origins.get(action.dest, "default"))
+                action.help = help_line(action.option, values[action.dest], origins.get(action.dest, "default"))
 
     def parse_explicit(self, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         """The values that `argv` names, and the words of it that are no flag of ours; raises `UsageError`."""
@@ -201,104 +162,9 @@ class SfArgumentParser(argparse.ArgumentParser):
             self._defaults, self._raising = defaults, False
 
 
-class LenientParser(argparse.ArgumentParser):
-    """Reads flags without ever objecting: a first look at an argv whose other flags are not known yet."""
-
-    def __init__(self, options: Iterable[Option]) -> None:
-        super().__init__(allow_abbrev=False, add_help=False)
-        self._negative_number_matcher = _NEGATIVE_NUMBER
-        for option in options:
-            _add_option(self, option, lenient=True)
-
-    def read(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Name -> typed value of every flag whose value can be read; the others are left out."""
-        try:
-            return vars(self.parse_known_args(list(argv))[0])
-        except argparse.ArgumentError:
-            return {}
-
-    def error(self, message: str) -> NoReturn:
-        """Never ends the process."""
-        raise argparse.ArgumentError(None, message)
-
-
-class _LenientAction(OptionAction):
-    def read(self, values: Any, flag: str) -> Any:
-        try:
-            return super().read(values, flag)
-        except UsageError:
-            return argparse.SUPPRESS
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        if self.read(values, option_string or self.option.flag) is not argparse.SUPPRESS:
-            super().__call__(parser, namespace, values, option_string)
-
-
-class _HelpFormatter(argparse.HelpFormatter):
-    """Narrow flag column, so that the explanations are what one reads."""
-
-    def __init__(self, prog: str, **kwargs: Any) -> None:
-        super().__init__(prog, **{"max_help_position": 32, **kwargs})
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        if not isinstance(action, OptionAction):
-            return super()._format_action_invocation(action)
-        option = action.option
-        flag, short = option.flag, [word for word in option.short if not word.startswith("--")]
-        if option.is_switch:
-            negatable = f"--no_{option.name}" in action.option_strings
-            return ", ".join([*short, f"--[no_]{option.name}" if negatable else flag])
-        return f"{', '.join([*short, flag])} {option.type.metavar}{' ...' if option.many else ''}"
-
-
 def program_name(evaluation: bool) -> str:
     """What the user called, as far as it can be told: a script's name, or the command that does this work."""
     name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else ""
     if name in ("", "-", "-c", "__main__.py"):
         return "sf-eval" if evaluation else "sf-train"
     return name
-
-
-def _add_option(container: argparse._ActionsContainer, option: Option, lenient: bool = False) -> None:
-    flags = [*(short for short in option.short if not short.startswith("--")), option.flag]
-    flags += [short for short in option.short if short.startswith("--")]
-    if option.is_switch and not option.name.startswith("no_") and option.name != "help":
-        flags.append(f"--no_{option.name}")
-    container.add_argument(
-        *flags,
-        action=_LenientAction if lenient else OptionAction,
-        option=option,
-        dest=option.name,
-        nargs="*" if option.many else "?",
-        metavar=option.type.metavar,
-        default=argparse.SUPPRESS if lenient else option.default,
-        help=_help_line(option, option.default, "default"),
-    )
-
-
-def _help_line(option: Option, value: Any, origin: str) -> str:
-    parts = [option.help]
-    if option.choices:
-        parts.append(f"one of {', '.join(map(str, option.choices))}")
-    if option.automatic:
-        parts = [f"no effect: {option.automatic}"]
-    elif option.unavailable and option.type.metavar == "BOOL":
-        parts = [option.unavailable]
-    elif option.name not in ("help", "print_config"):
-        parts.append(f"default {shown(value)}" + (f", from {origin}" if origin != "default" else ""))
-    return "; ".join(part for part in parts if part).replace("%", "%%")
-
-
-def shown(value: Any) -> str:
-    """A value as one would type it."""
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "empty"
-    if value is None:
-        return "none"
-    return str(value) if value != "" else "''"

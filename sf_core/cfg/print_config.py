@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sf_core.cfg.config import Config
+from sf_core.cfg.flags import shown
 from sf_core.cfg.option import OptionGroup
 from sf_core.cfg.options import OPTION_GROUPS
-from sf_core.cfg.parser import shown
 
 
 def config_table(cfg: Config, component_groups: Mapping[str, OptionGroup] | None = None) -> str:

@@ -14,7 +14,12 @@ from sf_core.cfg.saved import config_path, read_config
 from sf_core.utils.errors import UsageError
 
 _PLACE = ("train_dir", "experiment")  # a run may have been moved or renamed; where it was found is where it is
-_OF_THE_MACHINE = ("device", "seed", "torch_threads", "serial_mode")  # of the command that trained, not of what it learnt
+_OF_THE_MACHINE = (
+    "device",
+    "seed",
+    "torch_threads",
+    "serial_mode",
+)  # of the command that trained, not of what it learnt
 
 
 def saved_values(where: Mapping[str, Any], evaluation: bool) -> dict[str, Any]:
@@ -38,9 +43,9 @@ def saved_values(where: Mapping[str, Any], evaluation: bool) -> dict[str, Any]:
 def values_to_continue(cfg: Config, evaluation: bool) -> dict[str, Any]:
     """Every value that describes the run, also one that was a plain default when it began.
 
-    A run keeps its hyper-parameters when a newer version, or a newer plugin, has other defaults. What describes only the
-    command (`Option.per_command`) does not come back, and what the engine or a check had derived comes back as it was
-    asked for, to be derived anew.
+    A run keeps its hyper-parameters when a newer version, or a newer plugin, has other defaults. What describes only
+    the command (`Option.per_command`) does not come back, and what the engine or a check had derived comes back as it
+    was asked for, to be derived anew.
     """
     asked = {**cfg, **{name: value for name, (value, _) in cfg.requested.items()}}
     left_out = {option.name for option in core_options().values() if option.per_command} | set(_PLACE)

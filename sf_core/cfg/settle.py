@@ -1,8 +1,8 @@
 """Everything that decides a run before its flags are parsed: files, saved run, plugins, components, in their order.
 
-Comes in: an argv, and what a script has said. Leaves: `Settled`: the plugin manager, the chosen components, the flags they
-bring, and the layers of values. Nothing is raised or printed: a script may still register what is missing, so problems
-are kept for whoever parses in earnest.
+Comes in: an argv, and what a script has said. Leaves: `Settled`: the plugin manager, the chosen components, the flags
+they bring, and the layers of values. Nothing is raised or printed: a script may still register what is missing, so
+problems are kept for whoever parses in earnest.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sf_core.cfg import resume
 from sf_core.cfg.choice import Choice, choose, stacked
 from sf_core.cfg.component_flags import FlagOwner, component_groups, describe
 from sf_core.cfg.config_file import read_config_file
+from sf_core.cfg.flags import LenientParser
 from sf_core.cfg.layers import Layer, merge
 from sf_core.cfg.option import Option, OptionGroup
 from sf_core.cfg.options import core_defaults, core_options
-from sf_core.cfg.parser import LenientParser
 from sf_core.plugins.manager import Manager, get_manager, prescan
 from sf_core.utils.errors import UsageError
 
@@ -125,8 +125,7 @@ def _plugins_in(config: Sequence[Layer]) -> list[str]:
 def _manager(argv: Sequence[str], in_file: list[str], problems: list[UsageError]) -> tuple[Manager, list[str]]:
     """The plugin manager, and the plugins asked for by name."""
     requests, strict, verbose = prescan(argv)
-    # What `prescan` adds for fully qualified command lines is left out: files and defaults may name other plugins.
-    asked_for = [*in_file, *(request for request in requests if not request.startswith(("only:", "maybe:")))]
+    asked_for = [*in_file, *requests]
     try:
         return get_manager(tuple(asked_for), strict, verbose=verbose), asked_for
     except UsageError as error:
@@ -136,10 +135,10 @@ def _manager(argv: Sequence[str], in_file: list[str], problems: list[UsageError]
 
 def _flags(manager: Manager, choice: Choice, problems: list[UsageError]) -> dict[str, OptionGroup]:
     owners = [FlagOwner(describe(spec), spec.args) for spec in choice.specs if getattr(spec, "args", ())]  # type: ignore[attr-defined]
-    for plugin, arg in ((entry.plugin, entry.arg) for entry in manager.arguments()):
+    for plugin, args in manager.arguments().items():
         # As for `sf_configure`: a plugin that is merely installed adds nothing to a run.
         if plugin in choice.plugins or manager.record(plugin).required:
-            owners.append(FlagOwner(f"plugin {plugin}", (arg,)))
+            owners.append(FlagOwner(f"plugin {plugin}", tuple(args)))
     try:
         return component_groups(owners)
     except UsageError as error:

@@ -104,9 +104,7 @@ LOSSES = OptionGroup(
             choices=("entropy", "symmetric_kl"),
             help="the exploration term: an entropy bonus, or the symmetric KL divergence to the uniform policy",
         ),
-        Option(
-            name="exploration_loss_coeff", type=FLOAT, default=0.003, low=0, help="weight of the exploration term"
-        ),
+        Option(name="exploration_loss_coeff", type=FLOAT, default=0.003, low=0, help="weight of the exploration term"),
         Option(
             name="kl_loss_coeff",
             type=FLOAT,

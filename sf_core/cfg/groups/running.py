@@ -330,9 +330,7 @@ POPULATION = OptionGroup(
             help="smallest absolute gap for a replacement",
         ),
         Option(name="pbt_optimize_gamma", type=BOOL, default=False, help="also change gamma"),
-        Option(
-            name="pbt_target_objective", type=STR, default="true_objective", help="the statistic that is maximised"
-        ),
+        Option(name="pbt_target_objective", type=STR, default="true_objective", help="the statistic that is maximised"),
         Option(name="pbt_perturb_min", type=FLOAT, default=1.1, above=0, help="smallest factor of a change"),
         Option(name="pbt_perturb_max", type=FLOAT, default=1.5, above=0, help="largest factor of a change"),
     ),
