@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pytest
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode, VectorEnv
 from sf_plugins_atari.settings import AtariSettings
@@ -138,6 +137,16 @@ def test_the_factory_plays_what_the_configuration_says():
     env.close()
 
 
-def test_the_native_environment_says_that_it_cannot_render():
-    with pytest.raises(ValueError, match="cannot render"):
-        make_atari_vector_env("atari_pong", CFG, ({},), "rgb_array", rom="pong", max_frames=1000)
+def test_a_vector_that_must_draw_is_made_of_single_environments():
+    configs = ({"seed": 1}, {"seed": 2})
+    env = make_atari_vector_env("atari_breakout", CFG, configs, "rgb_array", rom="breakout", max_frames=108_000)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    env.reset(seed=0)
+    for _ in range(200):
+        _, _, terminated, _, infos = env.step(np.ones(2, int))
+        if infos["life_lost"].any():
+            break
+    assert infos["life_lost"].any()
+    assert not terminated.any()
+    assert [frame.shape for frame in env.render()] == [(210, 160, 3)] * 2
+    env.close()

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import ale_py
+import ale_py  # noqa: F401  # registers the ids
 import gymnasium
+
+from sf_core.envs.gymnasium_envs import make_gymnasium_env
 
 
 def make_ale_env(
@@ -20,10 +22,6 @@ def make_ale_env(
     """Build the environment of a Gymnasium id such as `ALE/Pong-v5`, with `--env_frameskip` frames per action.
 
     Raises:
-        ValueError: there is no such id; the message names close ones.
+        UsageError: there is no such id; the message names close ones.
     """
-    gymnasium.register_envs(ale_py)
-    try:
-        return gymnasium.make(full_env_name, render_mode=render_mode, frameskip=cfg["env_frameskip"])
-    except gymnasium.error.UnregisteredEnv as error:
-        raise ValueError(f"{error} See https://ale.farama.org/environments for the ids.") from error
+    return make_gymnasium_env(full_env_name, cfg, env_config, render_mode, frameskip=cfg["env_frameskip"])

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from sf_plugins_atari.settings import AtariSettings, emulator_threads, settings_from
 
@@ -121,18 +121,22 @@ def make_atari_vector_env(
     *,
     rom: str,
     max_frames: int,
-) -> LifeLossVectorEnv:
+) -> VectorEnv[Any, Any, Any]:
     """Build the games of `env_configs` as one native vector environment.
 
-    Raises:
-        ValueError: a `render_mode` was asked for; only the single environment of `make_atari_env` draws.
+    The native one cannot draw: with a `render_mode` it is a vector of the single environments instead, which play the
+    same game more slowly.
     """
+    settings = settings_from(cfg, rom=rom, max_frames=max_frames)
+    num_envs = len(env_configs)
     if render_mode is not None:
-        raise ValueError(f"{full_env_name}: the native vector environment cannot render; build a single environment")
+        from sf_plugins_atari.env import AtariEnv
+
+        return SyncVectorEnv([lambda: AtariEnv(settings, render_mode)] * num_envs)
     seeds = [env_config.get("seed") for env_config in env_configs]
     return LifeLossVectorEnv(
-        settings_from(cfg, rom=rom, max_frames=max_frames),
-        len(env_configs),
-        num_threads=emulator_threads(cfg, len(env_configs)),
+        settings,
+        num_envs,
+        num_threads=emulator_threads(cfg, num_envs),
         seeds=None if None in seeds else seeds,  # type: ignore[arg-type]
     )
