@@ -60,7 +60,8 @@ class Catalogue:
             self._say_failures()
         for record in self._records:
             if record.required and record.status not in (*LOADED, "found"):
-                raise UsageError(f"-p {record.original_name}: {_with_problems(record)}") from record.error
+                problems = "; ".join(record.problems)
+                raise UsageError(f"-p: {record.described} is {record.status}: {problems}") from record.error
         return bool(chosen)
 
     def plugins(self) -> list[PluginRecord]:

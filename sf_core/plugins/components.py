@@ -130,5 +130,5 @@ def _with_field_hint(error: BaseException) -> BaseException:
         return error
     word = text.partition(marker)[2].strip().strip("'")
     known = list(classes[class_name].__dataclass_fields__)  # type: ignore[attr-defined]
-    hinted = TypeError(f"{class_name} has no field {word!r}{did_you_mean(word, known)}")
+    hinted = TypeError(f"{class_name} has no field {word!r}{did_you_mean(word, known, most=1)}")
     return hinted.with_traceback(error.__traceback__)

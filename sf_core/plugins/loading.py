@@ -105,7 +105,7 @@ def _check_hooks(record: PluginRecord, plugin: Any, plugin_manager: Any) -> None
     record.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
     for caller in callers:
         if not caller.has_spec():
-            record.problems.append(f"unknown hook {caller.name!r}{did_you_mean(caller.name, known)}")
+            record.problems.append(f"unknown hook {caller.name!r}{did_you_mean(caller.name, known, most=1)}")
         for impl in caller.get_hookimpls():
             if impl.plugin_name == record.name and (impl.hookwrapper or getattr(impl, "wrapper", False)):
                 record.problems.append(f"{caller.name}: hook wrappers are not called")

@@ -73,9 +73,9 @@ def select(records: list[PluginRecord], requests: Sequence[str], environ: Mappin
     return warnings
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], most: int = 3) -> str:
     """`", did you mean 'x' or 'y'?"`, or nothing."""
-    close = difflib.get_close_matches(word, sorted(set(known)), n=3, cutoff=0.6)
+    close = difflib.get_close_matches(word, sorted(set(known)), n=most, cutoff=0.6)
     return f", did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
 
 

@@ -1,0 +1,3 @@
+"""Imports what is not installed; its metadata also wants a newer core."""
+
+import not_installed_lib  # noqa: F401
