@@ -58,4 +58,5 @@ def sf_report_header(cfg: Mapping[str, Any], plan: RunPlan) -> Iterable[str]:
         engine = f"vizdoom {version('vizdoom')}"
     except PackageNotFoundError:
         engine = "vizdoom of unknown version"
-    return [f"{engine}, scenario {plan.env.params.get('scenario')}"]
+    scenario = plan.env.params.get("scenario")
+    return [f"{engine}, scenario {scenario}" if scenario else engine]
