@@ -1,0 +1,1 @@
+"""What turns observations into actions: encoder, core, decoder, heads, distributions, normalisers, the policy."""

@@ -1,0 +1,416 @@
+"""The policy: acts for the sampler, evaluates for the learner, on one path.
+
+In: raw observations and recurrent states (acting), normalised observations and stored actions of whole segments
+(evaluating). Out: actions, log-probabilities, values. Both ways use the same normaliser, the same mask and the same
+distribution, so that the importance ratio is one until the weights change. This file knows neither environments nor
+rollouts nor losses.
+
+A trained policy in five lines::
+
+    from sf_core import Policy
+
+    policy, state = Policy.load("train_dir/my_run"), None
+    observation, _ = env.reset()
+    action, state = policy.act(observation, state)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from sf_core.envs.spaces import (
+    LONE_OBSERVATION,
+    action_parts,
+    decode_action,
+    is_action_mask,
+    observation_spaces,
+    space_from_json,
+)
+from sf_core.model.action_distribution import ActionDistribution, ActionLayout
+from sf_core.model.action_mask import ActionMaskReader
+from sf_core.model.actor_critic import ActorCritic, has_forward_parts
+from sf_core.model.checkpoint_files import SavedPolicy, load_saved_policy
+from sf_core.model.device import choose_device
+from sf_core.model.factory import build_actor_critic
+from sf_core.plugins.plan import ComponentRef, ModelPlan
+from sf_core.utils.attr_dict import AttrDict
+from sf_core.utils.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutput:
+    """What acting on N rows gives."""
+
+    action: dict[str, Tensor]  # part -> [N, *part.shape]
+    action_logits: Tensor  # [N, P], before masking
+    log_prob: Tensor  # [N], after masking
+    value: Tensor  # [N], reward units
+    rnn_state: Tensor  # [N, H], after this step
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the present weights say about G segments of L steps; with gradients."""
+
+    log_prob: Tensor  # [G, L] of the stored actions, after masking
+    value: Tensor  # [G, L], units of the value head (normalised with --normalize_returns)
+    distribution: ActionDistribution  # over the G * L rows, segment after segment
+
+
+class Policy:
+    """A network with the spaces it was made for.
+
+    Args:
+        actor_critic: the network; moved to `device`.
+        action_space: of one agent.
+        obs_space: of one agent, nested or flat, action masks included.
+        policy_version: optimizer steps behind the weights.
+        device: where it runs.
+
+    Attributes:
+        rnn_size: H, numbers of recurrent state per row; 1 without recurrence.
+        checkpoint: the folder it was loaded from, or None.
+    """
+
+    def __init__(
+        self,
+        actor_critic: ActorCritic,
+        action_space: spaces.Space[Any],
+        obs_space: spaces.Space[Any],
+        policy_version: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.actor_critic = actor_critic.to(self.device)
+        self.actor_critic.eval()
+        self.action_space = action_space
+        self.observation_space = self.obs_space = obs_space
+        self.policy_version = policy_version
+        self.checkpoint: Path | None = None
+        self.layout = ActionLayout(action_parts(action_space))
+        self._leaves = observation_spaces(obs_space)
+        self._mask_reader = ActionMaskReader(self._leaves, self.layout.parts)
+        self._mask_keys = tuple(key for key in self._leaves if is_action_mask(key))
+        self._in_parts = has_forward_parts(actor_critic)
+        if self._mask_keys:
+            self._check_takes_mask()
+
+    @property
+    def rnn_size(self) -> int:
+        """H, numbers of recurrent state per row."""
+        return self.actor_critic.state_size
+
+    # ---- acting ----
+
+    @torch.no_grad()
+    def act_batch(
+        self,
+        observation: Mapping[str, Tensor],
+        rnn_state: Tensor,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> PolicyOutput:
+        """Choose one action per row.
+
+        Args:
+            observation: raw, `{key: [N, *space]}`, on the policy's device.
+            rnn_state: `[N, H]` entering this step, zero where an episode starts.
+            deterministic: the most probable action instead of a sampled one.
+            generator: where samples are drawn from; None is torch's own.
+        """
+        observation = self.normalize(observation)
+        result, distribution = self._step(observation, rnn_state)
+        if deterministic or "actions" not in result:
+            action = distribution.mode() if deterministic else distribution.sample(generator)
+            log_prob = distribution.log_prob(action)
+        else:  # an actor-critic that defines forward alone may choose in its own way
+            action = self.layout.as_parts(result["actions"])
+            given = result.get("log_prob_actions")
+            log_prob = distribution.log_prob(action) if given is None else given.reshape(-1)
+        return PolicyOutput(
+            action=action,
+            action_logits=result["action_logits"],
+            log_prob=log_prob,
+            value=self._reward_units(result["values"].reshape(-1)),
+            rnn_state=result["new_rnn_states"],
+        )
+
+    @torch.no_grad()
+    def value_batch(self, observation: Mapping[str, Tensor], rnn_state: Tensor) -> Tensor:
+        """V in reward units `[N]` of raw observations `{key: [N, *space]}`, with the states entering them `[N, H]`."""
+        inputs, _ = self._split_mask(self.normalize(observation))
+        network = self.actor_critic
+        if self._in_parts:
+            core_output, _ = network.forward_core(network.forward_head(inputs), rnn_state)
+            result = network.forward_tail(core_output, values_only=True, sample_actions=False)
+        else:
+            result = network(inputs, rnn_state, values_only=True)
+        return self._reward_units(result["values"].reshape(-1))
+
+    def act(
+        self, observation: Any, rnn_state: np.ndarray | None = None, deterministic: bool = False
+    ) -> tuple[Any, np.ndarray]:
+        """Act on one observation as the env returned it, or on a batch of them (`gymnasium.vector`).
+
+        Args:
+            observation: numpy arrays in the env's own nesting.
+            rnn_state: what the last call returned; None at the start of an episode.
+            deterministic: the most probable action instead of a sampled one.
+
+        Returns:
+            The action as `env.step` takes it, and the state to pass to the next call, `[H]` (`[N, H]` for a batch).
+
+        Raises:
+            UsageError: the observation does not belong to the space that the policy was trained in.
+        """
+        arrays = self._flat_arrays(observation)
+        extra = {array.ndim - len(self._leaves[key].shape or ()) for key, array in arrays.items()}
+        if extra not in ({0}, {1}):
+            raise UsageError(
+                f"the observation has shapes { {key: array.shape for key, array in arrays.items()} }; "
+                f"the policy was trained with { {key: leaf.shape for key, leaf in self._leaves.items()} }"
+            )
+        batched = extra == {1}
+        tensors = {
+            key: torch.as_tensor(array if batched else array[None], device=self.device) for key, array in arrays.items()
+        }
+        num_rows = next(iter(tensors.values())).shape[0]
+        state = np.zeros((num_rows, self.rnn_size), np.float32) if rnn_state is None else np.asarray(rnn_state)
+        output = self.act_batch(
+            tensors, torch.as_tensor(state.reshape(num_rows, -1), device=self.device), deterministic
+        )
+        parts = {name: action.cpu().numpy() for name, action in output.action.items()}
+        new_state = output.rnn_state.cpu().numpy()
+        if not batched:
+            parts, new_state = {name: action[0] for name, action in parts.items()}, new_state[0]
+        return decode_action(self.action_space, parts, batched=batched), new_state
+
+    # ---- learning ----
+
+    @torch.no_grad()
+    def normalize(self, observation: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw observations `{key: [..., *space]}` as `evaluate` takes them; the tensors given are left alone.
+
+        Images come out in channels_last memory order; action masks and discrete observations as they are.
+        """
+        return self.actor_critic.normalize_obs(observation)
+
+    def evaluate(
+        self,
+        observation: Mapping[str, Tensor],
+        rnn_state: Tensor,
+        episode_start: Tensor,
+        action: Mapping[str, Tensor],
+    ) -> Evaluation:
+        """What the present weights say about stored segments.
+
+        Args:
+            observation: normalised, `{key: [G, L, *space]}`.
+            rnn_state: `[G, H]`, enters the first step of each segment.
+            episode_start: `[G, L]` bool; the state is zero entering a step where it is True.
+            action: stored, `{part: [G, L, *part.shape]}`.
+        """
+        shape = episode_start.shape  # [G, L]
+        if self._in_parts:
+            result, distribution = self._evaluate_in_parts(observation, rnn_state, episode_start)
+        else:
+            result, distribution = self._evaluate_stepwise(observation, rnn_state, episode_start)
+        log_prob = distribution.log_prob({name: x.flatten(0, 1) for name, x in action.items()})
+        return Evaluation(log_prob.view(shape), result["values"].reshape(shape), distribution)
+
+    # ---- weights ----
+
+    def weights(self) -> dict[str, Tensor]:
+        """Parameters and statistics by name: contiguous, on the CPU, sorted, memory of their own.
+
+        Equal weights are equal bytes, whatever device and memory layout they lived in.
+        """
+        state = self.actor_critic.state_dict()
+        return {name: state[name].detach().cpu().clone(memory_format=torch.contiguous_format) for name in sorted(state)}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what `weights` returned.
+
+        Raises:
+            UsageError: they belong to another network.
+        """
+        try:
+            self.actor_critic.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            detail = " ".join(str(error).split("\n\t", 1)[-1].split())[:300]
+            raise UsageError(f"the weights do not fit this network: {detail}") from error
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        device: torch.device | str = "auto",
+        checkpoint_kind: str = "latest",
+        plugins: Sequence[str] = (),
+    ) -> Policy:
+        """A trained policy from a run folder, a `checkpoint_p0` folder, or one checkpoint folder.
+
+        Needs no env package: the spaces are in the checkpoint. Nothing in the files is executed: the components are
+        looked up by name among what is installed or registered in this process.
+
+        Args:
+            path: the folder.
+            device: as `--device`.
+            checkpoint_kind: `latest` or `best`.
+            plugins: what `-p` would take, for components in a file of one's own.
+
+        Raises:
+            UsageError: no checkpoint can be read, or a component is not there any more.
+        """
+        saved = load_saved_policy(path, checkpoint_kind)
+        with torch.inference_mode(False):  # whatever the caller is in the middle of, these are ordinary tensors
+            observation_space, action_space = (
+                space_from_json(_fact(saved, name)) for name in ("observation_space", "action_space")
+            )
+            cfg = AttrDict(_fact(saved, "config"))
+            actor_critic = build_actor_critic(_plan_of(saved, plugins), cfg, observation_space, action_space)
+            policy = cls(
+                actor_critic,
+                action_space,
+                observation_space,
+                policy_version=int(saved.facts.get("policy_version", 0)),
+                device=choose_device(str(device)),
+            )
+            policy.load_weights(saved.weights)
+        policy.checkpoint = saved.path
+        return policy
+
+    # ---- the one path ----
+
+    def _step(self, observation: Mapping[str, Tensor], rnn_state: Tensor) -> tuple[dict[str, Any], ActionDistribution]:
+        """One step on normalised observations `{key: [N, *space]}` and states `[N, H]`."""
+        inputs, mask = self._split_mask(observation)
+        network = self.actor_critic
+        masked = {} if mask is None else {"action_mask": mask}
+        if self._in_parts:
+            core_output, new_rnn_states = network.forward_core(network.forward_head(inputs), rnn_state)
+            result = network.forward_tail(core_output, values_only=False, sample_actions=False, **masked)
+            result["new_rnn_states"] = new_rnn_states
+        else:
+            result = dict(network(inputs, rnn_state, **masked))
+        return result, self._distribution(result["action_logits"], mask)
+
+    def _evaluate_in_parts(
+        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor
+    ) -> tuple[dict[str, Any], ActionDistribution]:
+        inputs, mask = self._split_mask({key: x.flatten(0, 1) for key, x in observation.items()})
+        num_segments, length = episode_start.shape
+        network = self.actor_critic
+        head_output = network.forward_head(inputs)  # [G * L, E]
+        if length == 1:
+            core_output, _ = network.forward_core(head_output, rnn_state.masked_fill(episode_start, 0.0))
+        else:
+            by_time = head_output.view(num_segments, length, -1).transpose(0, 1)  # [L, G, E]
+            core_output = network.forward_core_sequence(by_time, rnn_state, episode_start.t())
+            core_output = core_output.transpose(0, 1).flatten(0, 1)  # [G * L, C]
+        masked = {} if mask is None else {"action_mask": mask}
+        result = network.forward_tail(core_output, values_only=False, sample_actions=False, **masked)
+        return result, self._distribution(result["action_logits"], mask)
+
+    def _evaluate_stepwise(
+        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor
+    ) -> tuple[dict[str, Any], ActionDistribution]:
+        """For an actor-critic that defines `forward` alone: one call per step of the segment."""
+        values, logits, masks = [], [], []
+        for t in range(episode_start.shape[1]):
+            inputs, mask = self._split_mask({key: x[:, t] for key, x in observation.items()})
+            masked = {} if mask is None else {"action_mask": mask}
+            result = self.actor_critic(inputs, rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0), **masked)
+            rnn_state = result["new_rnn_states"]
+            values.append(result["values"].reshape(-1))
+            logits.append(result["action_logits"])
+            masks.append(mask)
+        action_logits = torch.stack(logits, dim=1).flatten(0, 1)  # [G * L, P]
+        mask = None if masks[0] is None else torch.stack([m for m in masks if m is not None], dim=1).flatten(0, 1)
+        return {"values": torch.stack(values, dim=1)}, self._distribution(action_logits, mask)
+
+    def _distribution(self, action_logits: Tensor, mask: Tensor | None) -> ActionDistribution:
+        """The distribution these logits describe; the one that the network has just made of them, if it has."""
+        made, self.actor_critic.last_action_distribution = self.actor_critic.last_action_distribution, None
+        if isinstance(made, ActionDistribution) and made.logits is action_logits:
+            return made
+        return ActionDistribution(self.layout, action_logits, mask)
+
+    def _split_mask(self, observation: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], Tensor | None]:
+        """`{key: [N, *space]}` without the mask, and the mask `[N, C]`."""
+        if not self._mask_keys:
+            return observation, None
+        inputs = {key: x for key, x in observation.items() if key not in self._mask_keys}
+        return inputs, self._mask_reader.read(observation)
+
+    def _reward_units(self, value: Tensor) -> Tensor:
+        normalizer = self.actor_critic.returns_normalizer
+        return value if normalizer is None else normalizer.denormalize(value)
+
+    def _check_takes_mask(self) -> None:
+        method = "forward_tail" if self._in_parts else "forward"
+        parameters = inspect.signature(getattr(self.actor_critic, method)).parameters.values()
+        if not any(p.name == "action_mask" or p.kind is p.VAR_KEYWORD for p in parameters):
+            raise UsageError(
+                f"the env offers an action mask, but {type(self.actor_critic).__name__}.{method} does not accept one; "
+                "give it a parameter action_mask=None"
+            )
+
+    def _flat_arrays(self, observation: Any) -> dict[str, np.ndarray]:
+        """An observation in any nesting as `{key: array}` with the dtypes of the space."""
+        flat: dict[str, Any] = {}
+        _collect(observation, "", self._leaves, flat)
+        if set(flat) != set(self._leaves):
+            raise UsageError(
+                f"the observation has the parts {', '.join(sorted(flat))}; "
+                f"the policy was trained with {', '.join(sorted(self._leaves))}"
+            )
+        return {key: np.asarray(flat[key], dtype=leaf.dtype) for key, leaf in self._leaves.items()}
+
+
+def _collect(value: Any, name: str, leaves: Mapping[str, Any], flat: dict[str, Any]) -> None:
+    if name not in leaves and isinstance(value, Mapping):
+        for key, child in value.items():
+            _collect(child, f"{name}/{key}" if name else str(key), leaves, flat)
+    elif name not in leaves and isinstance(value, tuple):
+        for index, child in enumerate(value):
+            _collect(child, f"{name}/{index}" if name else str(index), leaves, flat)
+    else:
+        flat[name or LONE_OBSERVATION] = value
+
+
+def _fact(saved: SavedPolicy, name: str) -> dict[str, Any]:
+    value = saved.facts.get(name)
+    if not isinstance(value, dict):
+        raise UsageError(f"checkpoint {saved.path} does not say its {name}; it was not written by this program")
+    return value
+
+
+def _plan_of(saved: SavedPolicy, plugins: Sequence[str]) -> ModelPlan:
+    """The components that a checkpoint names, as they are installed or registered now."""
+    from sf_core.plugins.manager import get_manager  # brings pluggy; only loading needs it
+
+    manager = get_manager(tuple(plugins))
+    names, refs = _fact(saved, "components"), {}
+    for kind in ("actor_critic", "encoder", "core", "decoder"):
+        name = str(names.get(kind, "auto"))
+        try:
+            spec = manager.resolve(kind, name)
+            manager.check_available(spec)
+        except UsageError as error:
+            raise UsageError(
+                f"checkpoint {saved.path} was trained with the {kind.replace('_', '-')} {name!r}, which is not here: "
+                f"{error}. If a script registered it, register it again before loading "
+                "(import that script, or pass -p my_script.py)"
+            ) from error
+        refs[kind] = ComponentRef(spec.name, spec.plugin, spec.factory, spec.params)
+    return ModelPlan(**refs)
