@@ -12,8 +12,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.spaces import Space
 
-from sf_core.envs.spaces import flatten_observation, observation_spaces
+from sf_core.envs.spaces import LONE_OBSERVATION, flatten_observation, observation_spaces
 from sf_core.utils.errors import UsageError
+
+NUMBERS = "biuf"  # dtype kinds: bool, signed, unsigned, float
 
 
 def flat_spaces(name: str, space: Space[Any] | None) -> spaces.Dict:
@@ -69,6 +71,7 @@ def check_observation(name: str, space: Space[Any], observation: Any, num_rows: 
         UsageError: a part is missing, or has another shape, or numbers its space's dtype cannot hold.
     """
     batched = num_rows is not None
+    _check_numbers(name, space, observation)
     try:
         flat = flatten_observation(space, observation, batched=batched)
     except UsageError as error:
@@ -79,14 +82,6 @@ def check_observation(name: str, space: Space[Any], observation: Any, num_rows: 
                 f"env {name!r} returned {len(array)} rows of observation {key!r} for {num_rows} envs; a vector env "
                 "must return one row for each env (asynchronous batches are not supported here)"
             )
-    for key, leaf_space, value in _leaf_values(space, observation, ""):
-        given = np.asarray(value)
-        if not _holds(leaf_space, given):
-            raise UsageError(
-                f"env {name!r} returned observation {key or 'obs'!r} as {given.dtype} numbers that its "
-                f"observation_space of {leaf_space.dtype} cannot hold; convert them in the env or declare "
-                f"dtype={given.dtype} in the space"
-            )
 
 
 def check_reward(name: str, reward: Any, num_rows: int | None = None) -> None:
@@ -95,12 +90,10 @@ def check_reward(name: str, reward: Any, num_rows: int | None = None) -> None:
     Raises:
         UsageError: it is not.
     """
-    try:
-        shape = np.asarray(reward, np.float64).shape
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"env {name!r} returned the reward {reward!r}, which is not a number; return a float"
-        ) from None
+    given = _as_array(reward)
+    if given is None or given.dtype.kind not in NUMBERS:
+        raise UsageError(f"env {name!r} returned the reward {reward!r}, which is not a number; return a float")
+    shape = given.shape
     if num_rows is None and shape != ():
         raise UsageError(f"env {name!r} returned a reward of shape {shape}; return one float, not an array")
     if num_rows is not None and shape != (num_rows,):
@@ -119,23 +112,48 @@ def check_length(name: str, what: str, values: Any, num_rows: int) -> None:
         raise UsageError(f"env {name!r} returned {found} as {what}; return {num_rows} entries, one for each row")
 
 
+def _check_numbers(name: str, space: Space[Any], observation: Any) -> None:
+    """Before anything is converted: converting would turn 300 into 44, and 0.5 into 0, without a word."""
+    for key, leaf_space, value in _leaf_values(space, observation, ""):
+        given = _as_array(value)
+        if given is None or not _holds(leaf_space, given):
+            found = "an uneven list" if given is None else f"{given.dtype} numbers"
+            raise UsageError(
+                f"env {name!r} returned observation {key or LONE_OBSERVATION!r} as {found} that its observation_space "
+                f"of {leaf_space.dtype} cannot hold; convert it in the env, or declare another dtype in the space"
+            )
+
+
 def _leaf_values(space: Space[Any], value: Any, prefix: str) -> list[tuple[str, Space[Any], Any]]:
+    """Leaves with their values, as far as the value has the parts of its space (the rest is reported elsewhere)."""
+    children: list[tuple[str, Space[Any], Any]]
     if isinstance(space, spaces.Dict):
-        parts = [(str(key), child, value[key]) for key, child in space.spaces.items()]
+        children = [(str(key), child, key) for key, child in space.spaces.items()]
     elif isinstance(space, spaces.Tuple):
-        parts = [(str(index), child, value[index]) for index, child in enumerate(space.spaces)]
+        children = [(str(index), child, index) for index, child in enumerate(space.spaces)]
     else:
         return [(prefix, space, value)]
     leaves = []
-    for key, child, part in parts:
+    for key, child, place in children:
+        try:
+            part = value[place]
+        except (KeyError, IndexError, TypeError):
+            continue
         leaves += _leaf_values(child, part, f"{prefix}/{key}" if prefix else key)
     return leaves
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _holds(space: Space[Any], given: np.ndarray) -> bool:
     """Whether a space's dtype takes these numbers: the same kind, or whole numbers within range."""
     dtype = np.dtype(space.dtype)
-    if given.dtype.kind not in "biuf":
+    if given.dtype.kind not in NUMBERS:
         return False
     if np.can_cast(given.dtype, dtype, "same_kind"):
         return True

@@ -78,15 +78,18 @@ def create_env(full_env_name: str, cfg: Any, env_config: Any = None, render_mode
     Raises:
         UsageError: no such env, or what it needs is not installed.
     """
-    from sf_core.plugins.manager import build_plan, get_manager
+    from sf_core.plugins.manager import get_manager
+    from sf_core.plugins.planning import build_plan
 
-    components = dict.fromkeys(("encoder", "core", "decoder", "actor_critic"), "auto")
-    values: Mapping[str, Any] = {**components, "env_wrappers": [], "observers": [], **cfg, "env": full_env_name}
-    plan = build_plan(values, get_manager()).env
+    plan = build_plan({"env": full_env_name, "env_wrappers": _get(cfg, "env_wrappers", [])}, get_manager()).env
     if env_config is None:
         env_config = AttrDict(worker_index=0, vector_index=0, env_id=0, seed=env_seeds(0, 1)[0])
-    _init_worker_once(plan, cfg, env_config.get("worker_index", 0))
+    _init_worker_once(plan, cfg, _get(env_config, "worker_index", 0))
     return plan.call_factory(cfg, env_config, render_mode)
+
+
+def _get(source: Any, key: str, default: Any) -> Any:
+    return source.get(key, default) if isinstance(source, Mapping) else getattr(source, key, default)
 
 
 def _create_all(plan: EnvPlan, cfg: Any, env_configs: Sequence[AttrDict], render_mode: str | None) -> list[Any]:

@@ -29,9 +29,11 @@ def make_gymnasium_env(
         UsageError: there is no such id, or a package that it needs is not installed.
     """
     env_id = full_env_name.removeprefix(GYM_PREFIX)
+    if render_mode is not None:  # many an env does not take the argument at all
+        params["render_mode"] = render_mode
     try:
         # the checker would look at every first call again, and stay around every later one
-        return gym.make(env_id, render_mode=render_mode, disable_env_checker=True, **params)
+        return gym.make(env_id, disable_env_checker=True, **params)
     except gym_error.Error as error:
         raise UsageError(_sentence(full_env_name, env_id, error)) from error
     except ImportError as error:

@@ -198,7 +198,7 @@ class CountingVectorEnv(VectorEnv[Any, Any, Any]):
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset all envs, or those of `options["reset_mask"]`."""
-        forms: dict[str, type] = {"list": list, "array": np.ndarray, "int": int}
+        forms: dict[str, Any] = {"list": list, "array": np.ndarray, "int": int}
         expected = forms[self._seed_form]
         if seed is not None and not isinstance(seed, expected):
             raise TypeError("Unsupported seed type")
