@@ -109,7 +109,8 @@ def _text(found: dict[str, list[listing.Entry]], options: argparse.Namespace, ma
             yield from tables.components(title, entries, options.verbose)
     if options.verbose:
         for record in manager.plugins():
-            if record.error is not None:
+            if record.error is not None and record.status != "unavailable":
+                print(f"\n{record.described}:", file=sys.stderr)
                 traceback.print_exception(record.error)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from sf_core.plugins.discovery import CORE, LOADED, PluginRecord
-from sf_core.plugins.loading import fail, quiet_stdout
+from sf_core.plugins.loading import fail, is_wrapper, quiet_stdout
 from sf_core.plugins.requests import did_you_mean
 from sf_core.plugins.specs import SPEC_OF_KIND, Arg, Preset, Spec
 
@@ -74,7 +74,7 @@ class Collector:
         """The results of one plugin's implementations of `hook`; errors pass through."""
         results = []
         for impl in getattr(self._hooks, hook).get_hookimpls():
-            if impl.plugin_name != record.name or impl.hookwrapper or getattr(impl, "wrapper", False):
+            if impl.plugin_name != record.name or is_wrapper(impl):
                 continue
             with quiet_stdout():
                 result = impl.function(*[arguments[name] for name in impl.argnames])

@@ -99,17 +99,23 @@ def _is_compatible(record: PluginRecord, plugin: Any) -> bool:
     return False
 
 
+def is_wrapper(impl: Any) -> bool:
+    """Whether a hook implementation wants to run around others, which collecting hooks have no use for."""
+    return bool(impl.hookwrapper or getattr(impl, "wrapper", False))
+
+
 def _check_hooks(record: PluginRecord, plugin: Any, plugin_manager: Any) -> None:
-    callers = plugin_manager.get_hookcallers(plugin) or []
     known = [name for name in vars(plugin_manager.hook) if getattr(plugin_manager.hook, name).has_spec()]
-    record.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
-    for caller in callers:
+    implemented = set()
+    for caller in plugin_manager.get_hookcallers(plugin) or []:
         if not caller.has_spec():
             record.problems.append(f"unknown hook {caller.name!r}{did_you_mean(caller.name, known, most=1)}")
-        for impl in caller.get_hookimpls():
-            if impl.plugin_name == record.name and (impl.hookwrapper or getattr(impl, "wrapper", False)):
-                record.problems.append(f"{caller.name}: hook wrappers are not called")
+        elif any(is_wrapper(impl) for impl in caller.get_hookimpls() if impl.plugin_name == record.name):
+            record.problems.append(f"{caller.name}: hook wrappers are not called")
+        else:
+            implemented.add(caller.name)
+    record.hooks = tuple(sorted(implemented))
     for name in known:
         function = inspect.getattr_static(plugin, name, None)
-        if name not in record.hooks and inspect.isfunction(function):
+        if inspect.isfunction(function) and not hasattr(function, "sf_core_impl"):
             record.problems.append(f"{name} is not marked with @hookimpl, so it is not called")

@@ -92,8 +92,8 @@ class _Planner:
         spec = choice.winner
         if choice.reason:
             others = ", ".join(rival.qualified for rival in choice.rivals)
-            verb = "replaces" if choice.reason == "replaces" else "registered for this run, is used instead of"
-            self.notices.append(f"{spec.kind} {spec.qualified} {verb} {others}")
+            verb = " replaces" if choice.reason == "replaces" else ", registered for this run, is used instead of"
+            self.notices.append(f"{spec.kind} {spec.qualified}{verb} {others}")
         if self.check:
             self.manager.check_available(spec)
         return spec
