@@ -20,18 +20,17 @@ from torch import Tensor
 
 from sf_core.learner.checkpoint_folder import (
     Checkpoint,
-    DamagedCheckpointError,
     is_disk_full,
     read_checkpoint,
     remove_checkpoint,
     remove_leftovers,
     write_checkpoint,
 )
+from sf_core.model.checkpoint_files import DamagedCheckpointError, find_checkpoints
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
 Kind = Literal["latest", "best"]
-_NAME = {"latest": re.compile(r"checkpoint_(\d+)_(\d+)"), "best": re.compile(r"best_(\d+)_(\d+)_.+")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,12 @@ class LearnerState:
 
 def latest(directory: str | Path) -> Path | None:
     """The checkpoint with the highest policy version, or None."""
-    return next(iter(_newest_first(Path(directory), "latest")), None)
+    return next(iter(find_checkpoints(Path(directory), "latest")), None)
 
 
 def best(directory: str | Path) -> Path | None:
     """The newest checkpoint saved as the best one, or None."""
-    return next(iter(_newest_first(Path(directory), "best")), None)
+    return next(iter(find_checkpoints(Path(directory), "best")), None)
 
 
 def load_checkpoint(directory: str | Path, kind: Kind = "latest") -> Checkpoint | None:
@@ -63,9 +62,9 @@ def load_checkpoint(directory: str | Path, kind: Kind = "latest") -> Checkpoint 
         UsageError: there are checkpoints, and none of them can be read. Starting anew is for the user to decide.
     """
     directory = Path(directory)
-    candidates = _newest_first(directory, kind)
+    candidates = find_checkpoints(directory, kind)
     if kind == "best":
-        fallback = _newest_first(directory, "latest")
+        fallback = find_checkpoints(directory, "latest")
         if not candidates and fallback:
             log.warning("No best checkpoint was saved in %s so far; taking the latest one.", directory)
         candidates += fallback
@@ -73,7 +72,7 @@ def load_checkpoint(directory: str | Path, kind: Kind = "latest") -> Checkpoint 
         try:
             return read_checkpoint(path)
         except DamagedCheckpointError as error:
-            log.warning("Checkpoint %s cannot be read (%s); trying the one before it.", path, error)
+            log.warning("%s; trying the one before it", error)
     if candidates:
         raise UsageError(
             f"None of the {len(candidates)} checkpoints in {directory} can be read; put an intact one there, "
@@ -105,7 +104,7 @@ class Checkpointer:
         """
         path = self._save(self.directory / _name("checkpoint", state), state, description)
         if path is not None:
-            for old in _newest_first(self.directory, "latest")[self.keep_checkpoints :]:
+            for old in find_checkpoints(self.directory, "latest")[self.keep_checkpoints :]:
                 remove_checkpoint(old)
         return path
 
@@ -116,7 +115,7 @@ class Checkpointer:
         word = re.sub(r"[^A-Za-z0-9.-]+", "_", metric)  # `policy_stats/kills` would be a folder
         path = self._save(self.directory / f"{_name('best', state)}_{word}_{value:.3f}", state, description)
         if path is not None:
-            for old in _newest_first(self.directory, "best"):
+            for old in find_checkpoints(self.directory, "best"):
                 if old != path:
                     remove_checkpoint(old)
         return path
@@ -143,12 +142,3 @@ class Checkpointer:
 
 def _name(prefix: str, state: LearnerState) -> str:
     return f"{prefix}_{state.facts['policy_version']:09d}_{state.facts['env_steps']}"
-
-
-def _newest_first(directory: Path, kind: Kind) -> list[Path]:
-    """Checkpoints by the numbers in their names: as text, version 1,000,000,000 would sort before 999,999,999."""
-    if not directory.is_dir():
-        return []
-    found = [(match, path) for path in directory.iterdir() if (match := _NAME[kind].fullmatch(path.name))]
-    found.sort(key=lambda item: (int(item[0][1]), int(item[0][2]), item[1].name), reverse=True)
-    return [path for _, path in found if path.is_dir()]

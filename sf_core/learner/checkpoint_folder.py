@@ -1,7 +1,8 @@
 """One checkpoint on disk: a folder that is there as a whole or not at all.
 
-In: tensors by name and a JSON part. Out: a folder, or the same things read back and checked. Does not know learners,
-policies, or which checkpoints of a run are kept (`checkpoint.py`).
+In: tensors by name and a JSON part. Out: a folder, or the same things read back and checked (the half that a policy
+needs is read by `model/checkpoint_files.py`). Does not know learners, policies, or which checkpoints of a run are kept
+(`checkpoint.py`).
 
     model.safetensors       tensors only, no metadata: equal weights are equal bytes
     optimizer.safetensors   `exp_avg.<parameter>` and so on
@@ -29,16 +30,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from sf_core.model.checkpoint_files import JSON_FILE, MODEL_FILE, DamagedCheckpointError, read_saved_policy
+
 SCHEMA = 1
-MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
-JSON_FILE = "checkpoint.json"
 PARTIAL_PREFIX = ".partial_"  # matched by no search for checkpoints
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class DamagedCheckpointError(RuntimeError):
-    """A checkpoint cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +98,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
         DamagedCheckpointError: a file is missing, unreadable, of an unknown schema or not what its checksum says.
     """
     try:
-        facts = json.loads((path / JSON_FILE).read_bytes())
-        if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
-            raise DamagedCheckpointError(f"{JSON_FILE} is not of schema {SCHEMA}")
-        files = {name: (path / name).read_bytes() for name in (MODEL_FILE, OPTIMIZER_FILE)}
-        for name, data in files.items():
-            if facts["sha256"][name] != hashlib.sha256(data).hexdigest():
-                raise DamagedCheckpointError(f"{name} is not what its checksum says")
+        saved = read_saved_policy(path)
         for counter in ("policy_version", "env_steps"):
-            int(facts[counter])
-        model, optimizer = (safetensors.torch.load(files[name]) for name in (MODEL_FILE, OPTIMIZER_FILE))
+            int(saved.facts[counter])
+        data = (path / OPTIMIZER_FILE).read_bytes()
+        if saved.facts["sha256"][OPTIMIZER_FILE] != hashlib.sha256(data).hexdigest():
+            raise DamagedCheckpointError(
+                f"checkpoint {path} is damaged: {OPTIMIZER_FILE} is not what its checksum says"
+            )
+        return Checkpoint(path, saved.weights, safetensors.torch.load(data), saved.facts)
+    except DamagedCheckpointError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
-        raise DamagedCheckpointError(f"{type(error).__name__}: {error}") from error
-    return Checkpoint(path, model, optimizer, facts)
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def remove_checkpoint(path: Path) -> None:

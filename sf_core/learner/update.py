@@ -13,15 +13,12 @@ not finite are skipped. On resume the command line's learning rate and optimizer
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from sf_core.learner.advantages import gae
 from sf_core.learner.checkpoint import LearnerState
 from sf_core.learner.checkpoint_folder import Checkpoint
-from sf_core.learner.losses import importance_ratio
 from sf_core.learner.minibatches import minibatch_selections
 from sf_core.learner.nonfinite import TrainingDivergedError, blame_update, find_culprits
 from sf_core.learner.optimizer import (
@@ -33,20 +30,18 @@ from sf_core.learner.optimizer import (
     set_learning_rate,
 )
 from sf_core.learner.ppo import Coefficients, minibatch_loss
+from sf_core.learner.prepare import make_targets, prepare_segments, to_head_units
 from sf_core.learner.random_state import capture_random_state, restore_random_state
 from sf_core.learner.schedules import kl_adaptive, linear_decay
-from sf_core.learner.segments import Segments, cut_into_segments, select_rows, to_segments
+from sf_core.learner.segments import Segments, select_rows, to_segments
 from sf_core.learner.targets import Targets
 from sf_core.learner.update_stats import UpdateStats, reduce_minibatch_stats, stack_minibatch_stats
 from sf_core.learner.validity import Validity, validity
-from sf_core.learner.vtrace import vtrace
+from sf_core.model.policy import Policy
 from sf_core.rollout.train_batch import TrainBatch
 from sf_core.utils.attr_dict import AttrDict
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
-
-if TYPE_CHECKING:
-    from sf_core.model.policy import Policy
 
 __all__ = ["Learner", "UpdateStats"]
 
@@ -109,22 +104,13 @@ class Learner:
         )
         self.policy.actor_critic.train()
         try:
-            with torch.no_grad():
-                observation = self.policy.normalize({key: x[:, :-1] for key, x in batch.observation.items()})
-                segments = cut_into_segments(
-                    batch,
-                    observation,
-                    self._to_head_units(batch.behaviour_value),
-                    real=masks.transition,
-                    train=masks.train,
-                    recurrence=cfg.recurrence,
-                )
-                targets = self._targets(batch, segments, masks)
+            segments = prepare_segments(cfg, self.policy, batch, masks)
+            targets = make_targets(cfg, self.policy, batch, segments, masks)
             rows: list[Tensor] = []  # one per minibatch
             previous_loss = None
             for epoch in range(cfg.num_epochs):
                 if cfg.with_vtrace and epoch:
-                    targets = self._targets(batch, segments, masks)
+                    targets = make_targets(cfg, self.policy, batch, segments, masks)
                 epoch_rows = self._run_epoch(segments, targets)
                 rows += epoch_rows
                 if epoch + 1 == cfg.num_epochs:
@@ -142,9 +128,8 @@ class Learner:
 
         `generators` are those of other parts of the run whose state belongs in the checkpoint.
         """
-        model = self.policy.actor_critic.state_dict()
         return LearnerState(
-            model={name: x.detach().cpu().clone() for name, x in model.items() if isinstance(x, Tensor)},
+            model=self.policy.weights(),
             optimizer={
                 name: x.detach().cpu().clone()
                 for name, x in optimizer_tensors(self.optimizer, self._param_names).items()
@@ -172,11 +157,10 @@ class Learner:
             UsageError: the checkpoint belongs to another model.
         """
         try:
-            self.policy.actor_critic.load_state_dict(checkpoint.model)
-        except RuntimeError as error:
-            detail = " ".join(str(error).split("\n\t", 1)[-1].split())[:300]
+            self.policy.load_weights(checkpoint.model)
+        except UsageError as error:
             raise UsageError(
-                f"Checkpoint {checkpoint.path} does not fit this model ({detail}); "
+                f"Checkpoint {checkpoint.path} does not fit this model ({error}); "
                 "resume with the run's own model and environment options or start another --experiment."
             ) from error
         restore_optimizer(self.optimizer, self._param_names, checkpoint.optimizer)
@@ -192,7 +176,7 @@ class Learner:
     def _run_epoch(self, segments: Segments, targets: Targets) -> list[Tensor]:
         """One pass over all segments; one row of numbers per minibatch that had enough valid samples."""
         advantage = to_segments(targets.advantage.t(), self.cfg.recurrence)  # [G, L]
-        value_target = to_segments(self._to_head_units(targets.value_target).t(), self.cfg.recurrence)
+        value_target = to_segments(to_head_units(self.policy, targets.value_target).t(), self.cfg.recurrence)
         selections = minibatch_selections(
             segments.num_segments,
             self.cfg.num_batches_per_epoch,
@@ -230,63 +214,6 @@ class Learner:
         if self.cfg.lr_schedule == "kl_adaptive_minibatch":
             self._adapt_lr(float(stats["kl_divergence"]))
         return row
-
-    def _targets(self, batch: TrainBatch, segments: Segments, masks: Validity) -> Targets:
-        """Advantages and value targets [T, B] in reward units. Without V-trace only row T needs a forward pass."""
-        # The state is zero where an episode starts; nobody wrote the zeros.
-        rnn_state = batch.rnn_state[:, -1].masked_fill(batch.episode_start[:, -1:], 0.0)
-        with torch.no_grad():
-            bootstrap = self.policy.value_batch({key: x[:, -1] for key, x in batch.observation.items()}, rnn_state)
-            reward, terminated, truncated, valid, episode_start, final_value = (
-                x.t().contiguous()
-                for x in (
-                    batch.reward,
-                    batch.terminated,
-                    batch.truncated,
-                    masks.transition,
-                    batch.episode_start,
-                    batch.final_value,
-                )
-            )
-            if not self.cfg.with_vtrace:
-                value = torch.cat([batch.behaviour_value.t(), bootstrap[None]])  # [T+1, B]
-                advantage = gae(
-                    reward,
-                    value,
-                    terminated,
-                    truncated,
-                    valid,
-                    episode_start,
-                    final_value,
-                    gamma=self.cfg.gamma,
-                    lam=self.cfg.gae_lambda,
-                )
-                return Targets(advantage, torch.where(valid, advantage + value[:-1], torch.zeros_like(advantage)))
-            target_log_prob, target_value = self._evaluate_all(segments, batch)
-            return vtrace(
-                reward,
-                torch.cat([self._to_reward_units(target_value), bootstrap[None]]),
-                importance_ratio(target_log_prob, batch.behaviour_log_prob.t(), valid),
-                terminated,
-                truncated,
-                valid,
-                episode_start,
-                final_value,
-                gamma=self.cfg.gamma,
-                rho_bar=self.cfg.vtrace_rho,
-                c_bar=self.cfg.vtrace_c,
-            )
-
-    def _evaluate_all(self, segments: Segments, batch: TrainBatch) -> tuple[Tensor, Tensor]:
-        """log π and V (head units) of the present weights on every row, [T, B] each, a minibatch at a time."""
-        log_prob, value = [], []
-        for selection in minibatch_selections(segments.num_segments, self.cfg.num_batches_per_epoch):
-            part = segments.select(selection)
-            evaluation = self.policy.evaluate(part.observation, part.rnn_state, part.episode_start, part.action)
-            log_prob.append(evaluation.log_prob)
-            value.append(evaluation.value)
-        shape = batch.reward.shape
-        return torch.cat(log_prob).reshape(shape).t(), torch.cat(value).reshape(shape).t()
 
     def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, rows: list[Tensor]) -> UpdateStats:
         """Count, update statistics, move the schedule on, report."""
@@ -344,14 +271,6 @@ class Learner:
         if actor_critic.returns_normalizer is not None:
             value_target = targets.value_target.t()  # [B, T]
             actor_critic.returns_normalizer.update(value_target, train & value_target.isfinite())
-
-    def _to_head_units(self, value: Tensor) -> Tensor:
-        normalizer = self.policy.actor_critic.returns_normalizer
-        return value if normalizer is None else normalizer.normalize(value)
-
-    def _to_reward_units(self, value: Tensor) -> Tensor:
-        normalizer = self.policy.actor_critic.returns_normalizer
-        return value if normalizer is None else normalizer.denormalize(value)
 
     def _set_lr(self, lr: float) -> None:
         self.lr = lr

@@ -9,7 +9,8 @@ import torch
 
 from sf_core.learner import checkpoint_folder
 from sf_core.learner.checkpoint import Checkpointer, LearnerState, best, latest, load_checkpoint
-from sf_core.learner.checkpoint_folder import DamagedCheckpointError, read_checkpoint, write_checkpoint
+from sf_core.learner.checkpoint_folder import read_checkpoint, write_checkpoint
+from sf_core.model.checkpoint_files import DamagedCheckpointError
 from sf_core.utils.errors import UsageError
 
 FILES = {"model.safetensors", "optimizer.safetensors", "checkpoint.json"}
@@ -134,7 +135,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, capl
     newest = checkpointer.save(state(2), {})
     damage(newest / file)
     assert checkpointer.load().policy_version == 1
-    assert "checkpoint_000000002_200 cannot be read" in caplog.text
+    assert "checkpoint_000000002_200 is damaged" in caplog.text
     assert not (newest / "executed").exists()
 
 

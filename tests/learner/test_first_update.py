@@ -1,0 +1,91 @@
+"""The first training iteration against a PPO written out by hand, without any function of the learner."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from sf_core.learner.update import Learner
+
+SPACES = {"discrete": spaces.Discrete(3), "box": spaces.Box(-1, 1, (2,), np.float32)}
+
+
+def reference_ppo(cfg, actor_critic, batch):
+    """Two epochs of two contiguous minibatches, sample by sample where it matters. Returns the weights it ends with."""
+    model = copy.deepcopy(actor_critic)
+    adam = torch.optim.Adam(model.parameters(), lr=cfg.learning_rate, eps=cfg.adam_eps, fused=False, foreach=False)
+    obs_mean, obs_var = (getattr(model.obs_normalizer.running["obs"], name) for name in ("mean", "var"))
+    ret = model.returns_normalizer
+    ret_mean, ret_std = float(ret.mean), float((ret.var + 1e-5).sqrt())
+
+    def forward(obs):
+        x = ((obs - obs_mean) / (obs_var + 1e-5).sqrt()).clamp(-5, 5).float()
+        head = model.forward_head({"obs": x})
+        core, _ = model.forward_core(head, torch.zeros(len(x), 1))
+        out = model.forward_tail(core, values_only=False, sample_actions=False)
+        if out["action_logits"].shape[-1] == 3:
+            return torch.distributions.Categorical(logits=out["action_logits"]), out["values"]
+        mean, log_std = out["action_logits"].chunk(2, -1)
+        return torch.distributions.Independent(torch.distributions.Normal(mean, log_std.exp()), 1), out["values"]
+
+    with torch.no_grad():
+        bootstrap = forward(batch.observation["obs"][:, -1])[1].clamp(-5, 5) * ret_std + ret_mean
+    B, T = batch.reward.shape
+    samples = []  # (obs, action, log_prob, old value, advantage, target) in the order of the batch
+    for b in range(B):
+        v = [*batch.behaviour_value[b].tolist(), float(bootstrap[b])]
+        advantage, next_advantage, next_value = [0.0] * T, 0.0, v[T]
+        for t in reversed(range(T)):
+            if not batch.valid[b, t]:
+                continue
+            if batch.terminated[b, t]:
+                next_value, next_advantage = 0.0, 0.0
+            elif batch.truncated[b, t]:
+                next_value = float(batch.final_value[b, t]) if batch.episode_start[b, t + 1] else v[t + 1]
+                next_advantage = 0.0
+            delta = float(batch.reward[b, t]) + cfg.gamma * next_value - v[t]
+            advantage[t] = next_advantage = delta + cfg.gamma * cfg.gae_lambda * next_advantage
+            next_value = v[t]
+        for t in range(T):
+            samples.append(
+                (b, t, (v[t] - ret_mean) / ret_std, advantage[t], (advantage[t] + v[t] - ret_mean) / ret_std)
+            )
+    for _ in range(2):
+        for half in (samples[: len(samples) // 2], samples[len(samples) // 2 :]):
+            rows = [s for s in half if batch.valid[s[0], s[1]]]  # invalid rows are simply not there
+            b, t = [s[0] for s in rows], [s[1] for s in rows]
+            old_value, advantage, target = (
+                torch.tensor([s[i] for s in rows]).clamp(*limits)
+                for i, limits in ((2, (-5, 5)), (3, (-1e9, 1e9)), (4, (-5, 5)))
+            )
+            distribution, value = forward(batch.observation["obs"][b, t])
+            ratio = (distribution.log_prob(batch.action["action"][b, t]) - batch.behaviour_log_prob[b, t]).exp()
+            advantage = (advantage - advantage.mean()) / advantage.std()
+            clipped = ratio.clamp(1 / (1 + cfg.ppo_clip_ratio), 1 + cfg.ppo_clip_ratio)
+            policy_loss = -torch.min(ratio * advantage, clipped * advantage).mean()
+            clipped_value = old_value + (value - old_value).clamp(-cfg.ppo_clip_value, cfg.ppo_clip_value)
+            value_loss = torch.max((value - target) ** 2, (clipped_value - target) ** 2).mean()
+            entropy = distribution.entropy().mean()
+            adam.zero_grad()
+            (policy_loss + cfg.value_loss_coeff * value_loss - cfg.exploration_loss_coeff * entropy).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.max_grad_norm)
+            adam.step()
+    return dict(model.named_parameters())
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_first_update_equals_a_ppo_written_by_hand(bench, space, seed):
+    cfg = bench.cfg(num_epochs=2)
+    policy = bench.policy(cfg, action_space=SPACES[space], seed=seed)
+    batch = bench.collect(policy, cfg, seed=seed)
+    assert not batch.valid.all()
+    before = {name: p.detach().clone() for name, p in policy.actor_critic.named_parameters()}
+    expected = reference_ppo(cfg, policy.actor_critic, batch)
+    stats = Learner(cfg, policy).train(batch)
+    assert stats.num_optimizer_steps == 4
+    for name, parameter in policy.actor_critic.named_parameters():
+        torch.testing.assert_close(parameter, expected[name], rtol=0, atol=1e-5)
+        assert (parameter - before[name]).abs().max() > 1e-3  # the agreement is not that of two idle learners
