@@ -76,6 +76,11 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The line of `metrics.jsonl`. Training scalars lose their `train/` prefix."""
         return {
+            # names of the run's own come last, so that nothing an observer or env reports can stand in for them
+            **{tag.removeprefix("train/"): value for tag, value in self.training.items()},
+            **{tag: spread.mean for tag, spread in self.spreads.items() if tag not in ("reward", "len")},
+            **self.extra,
+            **self.counters,
             "policy_id": self.policy_id,
             "env_steps": self.env_steps,
             "agent_steps": self.agent_steps,
@@ -85,10 +90,6 @@ class Report:
             "episodes": self.episodes,
             "reward_mean": self.reward_mean,
             "episode_length_mean": self.episode_length_mean,
-            **{tag.removeprefix("train/"): value for tag, value in self.training.items()},
-            **{tag: spread.mean for tag, spread in self.spreads.items() if tag not in ("reward", "len")},
-            **self.counters,
-            **self.extra,
             "time": {name: round(seconds, 3) for name, seconds in self.time_s.items()},
         }
 

@@ -23,7 +23,6 @@ from sf_core.model.policy import Policy
 from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.buffers import RolloutBuffers
-from sf_core.rollout.fields import fields_of
 from sf_core.rollout.slots import SlotTable
 from sf_core.runner.observers import ObserverHost
 from sf_core.runner.process import set_thread_budget
@@ -72,16 +71,17 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> Seria
     actor_critic = build_actor_critic(plan.model, cfg, vector.observation_space, vector.action_space).to(device)
     policy = Policy(actor_critic, action_space=vector.action_space, obs_space=vector.observation_space, device=device)
     rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
-    fields = fields_of(
+    buffers = RolloutBuffers(
         vector.observation_space,
         action_parts(vector.action_space),
-        num_action_parameters(vector.action_space),
-        policy.rnn_size,
-        cfg.rollout,
-        cfg.recurrence,
+        num_action_parameters=num_action_parameters(vector.action_space),
+        rnn_size=policy.rnn_size,
+        # slots being filled, and those that wait until a dataset is complete
+        num_slots=vector.num_agents + rollouts_per_dataset,
+        num_agents=vector.num_agents,
+        rollout=cfg.rollout,
+        recurrence=cfg.recurrence,
     )
-    # slots being filled, and those that wait until a dataset is complete
-    buffers = RolloutBuffers(fields, vector.num_agents + rollouts_per_dataset, vector.num_agents)
     group = EnvGroup(vector, buffers, reward_scale=cfg.reward_scale, reward_clip=cfg.reward_clip)
     actions = torch.Generator(device=device).manual_seed(cfg.seed)
     return SerialParts(

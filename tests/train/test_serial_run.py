@@ -1,0 +1,236 @@
+"""The smallest runs that cross every part: sampler, learner, files, resume, stop."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sf_core import ExperimentStatus, Policy, TrainingObserver, UsageError, parse_full_cfg, parse_sf_args, run_rl
+from sf_core.train import make_runner
+
+SMALL = (
+    "--env=CartPole-v1",
+    "--serial_mode=True",
+    "--seed=3",
+    "--rollout=16",
+    "--batch_size=128",
+    "--num_epochs=2",
+    "--num_batches_per_epoch=1",
+    "--encoder_mlp_layers",
+    "16",
+    "--torch_threads=1",
+    "--experiment=exp",
+)
+DATASET = 128
+
+
+def parse(tmp_path, *flags):
+    argv = [*SMALL, f"--train_dir={tmp_path}", *flags]
+    parser, _ = parse_sf_args(argv)
+    return parse_full_cfg(parser, argv)
+
+
+def train(tmp_path, *flags):
+    return run_rl(parse(tmp_path, *flags))
+
+
+def newest_weights(tmp_path):
+    checkpoint = sorted((tmp_path / "exp" / "checkpoint_p0").glob("checkpoint_*"))[-1]
+    return (checkpoint / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("train_dir")
+    assert train(tmp_path, "--train_for_env_steps=1280") is ExperimentStatus.SUCCESS
+    return tmp_path
+
+
+def test_a_run_leaves_everything_it_promises(trained):
+    folder = trained / "exp"
+    config = json.loads((folder / "config.json").read_text())
+    assert config["values"]["rollout"] == 16
+    assert config["origins"]["rollout"] == "cli"
+    plan = json.loads((folder / "plan.json").read_text())
+    assert plan["env"]["name"] == "CartPole-v1"
+    assert plan["seed"] == 3
+    assert plan["versions"]["torch"]
+    assert "host" in plan
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "success"
+    assert result["env_steps"] == result["agent_steps"] == 1280
+    assert result["episodes"] > 0
+    assert result["reward_mean"] == result["episode_length_mean"]  # CartPole pays one per step
+    assert (folder / "sf_log.txt").read_text().strip()
+
+
+def test_the_last_line_of_the_metrics_agrees_with_the_result(trained):
+    folder = trained / "exp"
+    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    result = json.loads((folder / "result.json").read_text())
+    assert line["env_steps"] == result["env_steps"]
+    assert line["reward_mean"] == result["reward_mean"]
+    for key in ("seconds", "fps", "episode_length_mean", "policy_loss", "value_loss", "entropy", "time"):
+        assert line[key] is not None, key
+    assert set(line["time"]) == {"env", "inference", "learner", "other"}
+
+
+def test_tensorboard_opens_it(trained):
+    events = EventAccumulator(str(trained / "exp" / ".summary" / "0"))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    assert {"reward/reward", "len/len", "perf/_fps", "train/loss", "train/lr"} <= set(tags)
+    assert events.Scalars("train/loss")[-1].step == 1280
+
+
+def test_checkpoints_hold_tensors_and_json_only(trained):
+    (checkpoint,) = (trained / "exp" / "checkpoint_p0").iterdir()
+    assert sorted(file.name for file in checkpoint.iterdir()) == [
+        "checkpoint.json",
+        "model.safetensors",
+        "optimizer.safetensors",
+    ]
+    assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())
+
+
+def test_a_trained_policy_acts_in_five_lines_without_the_env(trained):
+    policy = Policy.load(trained / "exp")
+    action, rnn_state = policy.act(np.zeros(4, np.float32))
+    assert action in (0, 1)
+    action, _ = policy.act(np.zeros(4, np.float32), rnn_state, deterministic=True)
+    assert action in (0, 1)
+
+
+def test_one_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path, trained):
+    for name, flags in (("again", []), ("other", ["--seed=4"])):
+        train(tmp_path / name, "--train_for_env_steps=1280", *flags)
+    assert newest_weights(tmp_path / "again") == newest_weights(trained)
+    assert newest_weights(tmp_path / "other") != newest_weights(trained)
+
+
+def test_the_same_command_again_continues_the_run(tmp_path):
+    train(tmp_path, f"--train_for_env_steps={2 * DATASET}")
+    first = json.loads((tmp_path / "exp" / "result.json").read_text())
+    train(tmp_path, f"--train_for_env_steps={5 * DATASET}")
+    second = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert (first["env_steps"], second["env_steps"]) == (2 * DATASET, 5 * DATASET)
+    assert second["policy_version"] == 10  # 5 datasets x 2 epochs x 1 minibatch, none done twice
+    assert second["seconds"] > first["seconds"]
+
+
+def test_a_finished_run_that_is_started_again_changes_nothing(trained):
+    before = newest_weights(trained)
+    assert train(trained, "--train_for_env_steps=1280") is ExperimentStatus.SUCCESS
+    assert newest_weights(trained) == before
+
+
+def test_restart_keeps_the_old_run_beside_the_new_one(tmp_path):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    train(tmp_path, f"--train_for_env_steps={DATASET}", "--restart_behavior=restart")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp", "exp_old0001"]
+    assert json.loads((tmp_path / "exp" / "result.json").read_text())["env_steps"] == DATASET
+
+
+def test_train_for_seconds_ends_the_run(tmp_path):
+    begin = time.monotonic()
+    assert train(tmp_path, "--train_for_seconds=1") is ExperimentStatus.SUCCESS
+    assert time.monotonic() - begin < 10
+    assert "train_for_seconds" in json.loads((tmp_path / "exp" / "result.json").read_text())["reason"]
+
+
+def test_interruption_saves_and_says_so(tmp_path):
+    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    status = train(tmp_path)
+    timer.cancel()
+    assert status is ExperimentStatus.INTERRUPTED
+    assert int(status) == 130
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert result["env_steps"] % DATASET == 0  # only whole iterations
+    checkpoint = tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"]
+    assert json.loads((checkpoint / "checkpoint.json").read_text())["env_steps"] == result["env_steps"]
+
+
+class Fragile(TrainingObserver):
+    def __init__(self, cfg):
+        pass
+
+    def on_train_step(self, run, policy_id, stats):
+        raise RuntimeError("the sky fell")
+
+
+class Stopper(TrainingObserver):
+    def __init__(self, cfg):
+        pass
+
+    def on_train_step(self, run, policy_id, stats):
+        run.request_checkpoint()
+        run.request_stop("seen enough")
+
+
+def test_a_run_that_breaks_leaves_a_result_and_its_checkpoints(tmp_path):
+    runner = make_runner(parse(tmp_path))
+    runner.records.observers.add("fragile", Fragile(None), critical=True)
+    assert runner.run() is ExperimentStatus.FAILURE
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert result["status"] == "failure"
+    assert result["reason"] == "RuntimeError: the sky fell"
+
+
+def test_an_observer_can_end_the_run(tmp_path):
+    runner = make_runner(parse(tmp_path))
+    runner.records.observers.add("stopper", Stopper(None))
+    assert runner.run() is ExperimentStatus.SUCCESS
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert (result["reason"], result["env_steps"]) == ("seen enough", DATASET)
+
+
+def test_without_serial_mode_the_engine_says_what_it_does(tmp_path, caplog):
+    argv = [flag for flag in SMALL if "serial" not in flag]
+    argv += [f"--train_dir={tmp_path}", f"--train_for_env_steps={DATASET}"]
+    parser, _ = parse_sf_args(argv)
+    run_rl(parse_full_cfg(parser, argv))
+    assert [record.message for record in caplog.records if "serial" in record.message] != []
+    config = json.loads((tmp_path / "exp" / "config.json").read_text())
+    assert (config["values"]["serial_mode"], config["origins"]["serial_mode"]) == (True, "engine")
+
+
+def test_nothing_is_written_when_the_env_does_not_exist(tmp_path):
+    with pytest.raises(UsageError):
+        make_runner(parse(tmp_path, "--env=gym:NoSuchEnv-v0"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_is_refused_before_training(tmp_path):
+    (tmp_path / "exp").mkdir()
+    (tmp_path / "exp" / "thesis.tex").write_text("")
+    with pytest.raises(UsageError, match=r"config\.json"):
+        make_runner(parse(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--use_rnn=True", "--rnn_size=8"),
+        ("--use_rnn=True", "--rnn_type=lstm", "--rnn_size=8", "--recurrence=8"),
+        ("--actor_critic_share_weights=False",),
+        ("--num_batches_per_epoch=2", "--shuffle_minibatches=True"),
+        ("--with_vtrace=True", "--normalize_returns=False", "--recurrence=16"),
+        ("--env=Pendulum-v1",),
+        ("--env=Pendulum-v1", "--adaptive_stddev=False", "--lr_schedule=kl_adaptive_minibatch"),
+        ("--num_workers=1", "--num_envs_per_worker=4"),
+        ("--optimizer=lamb", "--lr_schedule=linear_decay"),
+    ],
+)
+def test_every_kind_of_run_ends_with_finite_weights(tmp_path, flags):
+    assert train(tmp_path, "--train_for_env_steps=512", *flags) is ExperimentStatus.SUCCESS
+    checkpoint = sorted((tmp_path / "exp" / "checkpoint_p0").glob("checkpoint_*"))[-1]
+    assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())
+    assert json.loads((tmp_path / "exp" / "result.json").read_text())["skipped_updates"] == 0
