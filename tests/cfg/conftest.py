@@ -1,4 +1,4 @@
-"""An empty folder to work in, no installed plugins, nothing registered; and a plugin file that offers one of everything."""
+"""An empty folder, no installed plugins, nothing registered; and a plugin file that offers one of everything."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,8 @@ from sf_core import Arg, EncoderSpec, EnvSpec, Preset, WrapperSpec, hookimpl
 @hookimpl
 def sf_environments():
     yield EnvSpec(
-        name="maze", factory="maze.env:make", args=(Arg("--maze_size", int, 16, "side"), Arg("--fog", bool, False, "fog")),
+        name="maze", factory="maze.env:make",
+        args=(Arg("--maze_size", int, 16, "side"), Arg("--fog", bool, False, "fog")),
         defaults={"gamma": 0.9, "encoder": "maze_cnn", "batch_size": 512, "maze_depth": 3, "maze_size": 20},
     )
     yield EnvSpec(name="hall", factory="maze.env:make", args=(Arg("--maze_size", int, 99, "length"),))

@@ -40,9 +40,9 @@ def test_given_numbers_stay():
 
 
 def test_a_given_number_that_cannot_fit_is_refused_with_one_that_does():
-    with pytest.raises(UsageError, match="num_workers=5 does not divide the 32 environments.*try --num_workers=4"):
+    with pytest.raises(UsageError, match=r"num_workers=5 does not divide the 32 environments.*try --num_workers=4"):
         resolve_num_envs(default_cfg(serial_mode=True, num_workers=5))
-    with pytest.raises(UsageError, match="num_envs_per_worker=64 is more than the 32.*try --num_envs_per_worker=32"):
+    with pytest.raises(UsageError, match=r"num_envs_per_worker=64 is more than the 32.*try --num_envs_per_worker=32"):
         resolve_num_envs(default_cfg(serial_mode=True, num_envs_per_worker=64))
 
 

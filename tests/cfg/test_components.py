@@ -10,8 +10,8 @@ def maze(cfg_of, plugin):
 
 
 def test_defaults_of_env_component_and_preset_win_in_this_order_below_the_command_line(maze):
-    # core: gamma 0.99, rollout 32, batch_size 1024, encoder auto. The env sets gamma 0.9, batch_size 512 and the encoder;
-    # the encoder sets gamma 0.8 and rollout 16; the preset sets gamma 0.7 and batch_size 2048.
+    # core: gamma 0.99, rollout 32, batch_size 1024, encoder auto. The env sets gamma 0.9, batch_size 512 and the
+    # encoder; the encoder sets gamma 0.8 and rollout 16; the preset sets gamma 0.7 and batch_size 2048.
     cfg = maze()
     assert (cfg.encoder, cfg.gamma, cfg.rollout, cfg.batch_size) == ("maze_cnn", 0.8, 16, 512)
     assert [cfg.origin(n) for n in ("encoder", "gamma", "rollout", "batch_size")] == [
@@ -54,13 +54,13 @@ def test_identical_flags_of_two_components_merge(maze):
 
 def test_different_flags_of_two_components_name_both_owners(maze):
     with pytest.raises(
-        UsageError, match="--maze_size is declared differently by env maze, .* and by encoder other_flag"
+        UsageError, match=r"--maze_size is declared differently by env maze, .* and by encoder other_flag"
     ):
         maze("--encoder=other_flag")
 
 
 def test_a_flag_of_the_core_cannot_be_declared_again(maze):
-    with pytest.raises(UsageError, match="env greedy, from plugin mazes, declares --gamma.*`defaults`"):
+    with pytest.raises(UsageError, match=r"env greedy, from plugin mazes, declares --gamma.*`defaults`"):
         maze(env="greedy")
 
 
@@ -123,10 +123,11 @@ def test_a_plugin_that_is_not_used_adds_nothing_to_a_configuration(cfg_of, plugi
 def test_a_broken_plugin_is_mentioned_with_an_unknown_flag(cfg_of, tmp_path, monkeypatch):
     broken = tmp_path / "half.py"
     broken.write_text(
-        "from sf_core import EnvSpec, hookimpl\n@hookimpl\ndef sf_environments():\n    yield EnvSpec(name='ok', factory='a:b')\n"
+        "from sf_core import EnvSpec, hookimpl\n"
+        "@hookimpl\ndef sf_environments():\n    yield EnvSpec(name='ok', factory='a:b')\n"
         "@hookimpl\ndef sf_encoders():\n    raise RuntimeError('late boom')\n"
     )
-    with pytest.raises(UsageError, match="unknown flag --zzzz.*half.*late boom"):
+    with pytest.raises(UsageError, match=r"unknown flag --zzzz.*half.*late boom"):
         cfg_of("-p", str(broken), "--env=ok", "--zzzz=1")
 
 

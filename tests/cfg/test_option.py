@@ -101,136 +101,36 @@ def test_no_flag_is_declared_twice():
     assert len(core_options()) == sum(len(group.options) for group in OPTION_GROUPS)
 
 
-# Sample Factory's command line (its reference list, 134 flags), with the defaults that are not kept on purpose left out.
-SAMPLE_FACTORY = [
-    "algo=APPO",
-    "env=None",
-    "experiment=default_experiment",
-    "restart_behavior=resume",
-    "seed=None",
-    "num_policies=1",
-    "async_rl=True",
-    "serial_mode=False",
-    "batched_sampling=False",
-    "num_batches_to_accumulate=2",
-    "worker_num_splits=2",
-    "policy_workers_per_policy=1",
-    "max_policy_lag=1000",
-    "batch_size=1024",
-    "num_batches_per_epoch=1",
-    "num_epochs=1",
-    "rollout=32",
-    "recurrence=-1",
-    "shuffle_minibatches=False",
-    "gamma=0.99",
-    "reward_scale=1.0",
-    "reward_clip=1000.0",
-    "value_bootstrap=False",
-    "normalize_returns=True",
-    "exploration_loss_coeff=0.003",
-    "value_loss_coeff=0.5",
-    "kl_loss_coeff=0.0",
-    "exploration_loss=entropy",
-    "gae_lambda=0.95",
-    "ppo_clip_ratio=0.1",
-    "ppo_clip_value=1.0",
-    "with_vtrace=False",
-    "vtrace_rho=1.0",
-    "vtrace_c=1.0",
-    "optimizer=adam",
-    "adam_eps=1e-06",
-    "adam_beta1=0.9",
-    "adam_beta2=0.999",
-    "max_grad_norm=4.0",
-    "learning_rate=0.0001",
-    "lr_schedule=constant",
-    "lr_schedule_kl_threshold=0.008",
-    "lr_adaptive_min=1e-06",
-    "lr_adaptive_max=0.01",
-    "obs_subtract_mean=0.0",
-    "obs_scale=1.0",
-    "normalize_input=True",
-    "normalize_input_keys=None",
-    "decorrelate_experience_max_seconds=0",
-    "decorrelate_envs_on_one_worker=True",
-    "actor_worker_gpus=[]",
-    "set_workers_cpu_affinity=True",
-    "force_envs_single_thread=False",
-    "default_niceness=0",
-    "log_to_file=True",
-    "experiment_summaries_interval=10",
-    "flush_summaries_interval=30",
-    "stats_avg=100",
-    "summaries_use_frameskip=True",
-    "heartbeat_interval=20",
-    "heartbeat_reporting_interval=180",
-    "train_for_env_steps=10000000000",
-    "train_for_seconds=10000000000",
-    "save_every_sec=120",
-    "keep_checkpoints=2",
-    "load_checkpoint_kind=latest",
-    "save_milestones_sec=-1",
-    "save_best_every_sec=5",
-    "save_best_metric=reward",
-    "save_best_after=100000",
-    "benchmark=False",
-    "encoder_mlp_layers=[512,512]",
-    "encoder_conv_architecture=convnet_simple",
-    "encoder_conv_mlp_layers=[512]",
-    "use_rnn=True",
-    "rnn_size=512",
-    "rnn_type=gru",
-    "rnn_num_layers=1",
-    "decoder_mlp_layers=[]",
-    "nonlinearity=elu",
-    "policy_initialization=orthogonal",
-    "policy_init_gain=1.0",
-    "actor_critic_share_weights=True",
-    "adaptive_stddev=True",
-    "continuous_tanh_scale=0.0",
-    "initial_stddev=1.0",
-    "use_env_info_cache=False",
-    "env_gpu_actions=False",
-    "env_gpu_observations=True",
-    "env_frameskip=1",
-    "env_framestack=1",
-    "pixel_format=CHW",
-    "use_record_episode_statistics=False",
-    "episode_counter=False",
-    "fps=0",
-    "eval_env_frameskip=None",
-    "no_render=False",
-    "save_video=False",
-    "video_frames=1000000000",
-    "video_name=None",
-    "max_num_frames=1000000000",
-    "max_num_episodes=1000000000",
-    "push_to_hub=False",
-    "hf_repository=None",
-    "policy_index=0",
-    "eval_deterministic=False",
-    "train_script=None",
-    "enjoy_script=None",
-    "csv_folder_name=None",
-    "with_wandb=False",
-    "wandb_user=None",
-    "wandb_project=sample_factory",
-    "wandb_group=None",
-    "wandb_job_type=SF",
-    "wandb_tags=[]",
-    "with_pbt=False",
-    "pbt_mix_policies_in_one_env=True",
-    "pbt_period_env_steps=5000000",
-    "pbt_start_mutation=20000000",
-    "pbt_replace_fraction=0.3",
-    "pbt_mutation_rate=0.15",
-    "pbt_replace_reward_gap=0.1",
-    "pbt_replace_reward_gap_absolute=1e-06",
-    "pbt_optimize_gamma=False",
-    "pbt_target_objective=true_objective",
-    "pbt_perturb_min=1.1",
-    "pbt_perturb_max=1.5",
-]
+# Sample Factory's command line (its reference lists 134 flags) with its defaults, but for those that differ on purpose.
+TEXT = """
+algo=APPO env=None experiment=default_experiment restart_behavior=resume seed=None num_policies=1 async_rl=True
+serial_mode=False batched_sampling=False num_batches_to_accumulate=2 worker_num_splits=2 policy_workers_per_policy=1
+max_policy_lag=1000 batch_size=1024 num_batches_per_epoch=1 num_epochs=1 rollout=32 recurrence=-1
+shuffle_minibatches=False gamma=0.99 reward_scale=1.0 reward_clip=1000.0 value_bootstrap=False
+normalize_returns=True exploration_loss_coeff=0.003 value_loss_coeff=0.5 kl_loss_coeff=0.0 exploration_loss=entropy
+gae_lambda=0.95 ppo_clip_ratio=0.1 ppo_clip_value=1.0 with_vtrace=False vtrace_rho=1.0 vtrace_c=1.0 optimizer=adam
+adam_eps=1e-06 adam_beta1=0.9 adam_beta2=0.999 max_grad_norm=4.0 learning_rate=0.0001 lr_schedule=constant
+lr_schedule_kl_threshold=0.008 lr_adaptive_min=1e-06 lr_adaptive_max=0.01 obs_subtract_mean=0.0 obs_scale=1.0
+normalize_input=True normalize_input_keys=None decorrelate_experience_max_seconds=0
+decorrelate_envs_on_one_worker=True actor_worker_gpus=[] set_workers_cpu_affinity=True
+force_envs_single_thread=False default_niceness=0 log_to_file=True experiment_summaries_interval=10
+flush_summaries_interval=30 stats_avg=100 summaries_use_frameskip=True heartbeat_interval=20
+heartbeat_reporting_interval=180 train_for_env_steps=10000000000 train_for_seconds=10000000000 save_every_sec=120
+keep_checkpoints=2 load_checkpoint_kind=latest save_milestones_sec=-1 save_best_every_sec=5 save_best_metric=reward
+save_best_after=100000 benchmark=False encoder_mlp_layers=[512,512] encoder_conv_architecture=convnet_simple
+encoder_conv_mlp_layers=[512] use_rnn=True rnn_size=512 rnn_type=gru rnn_num_layers=1 decoder_mlp_layers=[]
+nonlinearity=elu policy_initialization=orthogonal policy_init_gain=1.0 actor_critic_share_weights=True
+adaptive_stddev=True continuous_tanh_scale=0.0 initial_stddev=1.0 use_env_info_cache=False env_gpu_actions=False
+env_gpu_observations=True env_frameskip=1 env_framestack=1 pixel_format=CHW use_record_episode_statistics=False
+episode_counter=False fps=0 eval_env_frameskip=None no_render=False save_video=False video_frames=1000000000
+video_name=None max_num_frames=1000000000 max_num_episodes=1000000000 push_to_hub=False hf_repository=None
+policy_index=0 eval_deterministic=False train_script=None enjoy_script=None csv_folder_name=None with_wandb=False
+wandb_user=None wandb_project=sample_factory wandb_group=None wandb_job_type=SF wandb_tags=[] with_pbt=False
+pbt_mix_policies_in_one_env=True pbt_period_env_steps=5000000 pbt_start_mutation=20000000 pbt_replace_fraction=0.3
+pbt_mutation_rate=0.15 pbt_replace_reward_gap=0.1 pbt_replace_reward_gap_absolute=1e-06 pbt_optimize_gamma=False
+pbt_target_objective=true_objective pbt_perturb_min=1.1 pbt_perturb_max=1.5
+"""
+SAMPLE_FACTORY = TEXT.split()
 OTHER_DEFAULT = {
     "help",
     "device",

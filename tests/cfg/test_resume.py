@@ -105,7 +105,7 @@ def test_a_component_that_was_chosen_is_still_chosen(train, cfg_of):
 def test_a_damaged_configuration_is_refused(train, cfg_of, tmp_path):
     train("--env=CartPole-v1")
     (tmp_path / "runs/run/config.json").write_text("{")
-    with pytest.raises(UsageError, match="config.json cannot be read"):
+    with pytest.raises(UsageError, match=r"config.json cannot be read"):
         cfg_of(*RUN, "--env=CartPole-v1")
 
 
@@ -133,10 +133,10 @@ def test_evaluation_is_not_stopped_by_what_only_matters_for_training(train, cfg_
 
 
 def test_evaluation_of_a_run_that_is_not_there_names_those_that_are(train, cfg_of):
-    with pytest.raises(UsageError, match="there is no run 'run' in runs .*there are no runs in it"):
+    with pytest.raises(UsageError, match=r"there is no run 'run' in runs .*there are no runs in it"):
         cfg_of(*RUN, evaluation=True)
     train("--env=CartPole-v1")
-    with pytest.raises(UsageError, match="there is no run 'other' in runs .runs there: run"):
+    with pytest.raises(UsageError, match=r"there is no run 'other' in runs .runs there: run"):
         cfg_of("--experiment=other", "--train_dir=runs", evaluation=True)
 
 
@@ -156,7 +156,7 @@ def test_a_stored_name_that_says_what_to_execute_must_be_named_again(train, cfg_
 
 def test_an_environment_of_a_script_needs_the_script(cfg_of, plugin, train):
     train("-p", plugin, "--env=maze")
-    with pytest.raises(UsageError, match="was trained with env 'maze'.*-p my_file.py.*or run that script"):
+    with pytest.raises(UsageError, match=r"was trained with env 'maze'.*-p my_file.py.*or run that script"):
         cfg_of(*RUN, evaluation=True)
     assert cfg_of(*RUN, "-p", plugin, evaluation=True).maze_size == 20
 
