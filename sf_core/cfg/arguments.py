@@ -45,6 +45,7 @@ __all__ = [
     "parse_sf_args",
 ]
 
+_ABSENT = object()
 _said: set[str] = set()  # flags whose missing effect has been mentioned in this process
 
 
@@ -94,6 +95,10 @@ class TwoPassParser(SfArgumentParser):
                         _check_known(name, layer, settled, [*options, *actions])
                 except UsageError as error:
                     problems.append(error)
+            if layer.origin == "saved":
+                # What the run would have anyway keeps the origin that says why; layers come from weak to strong.
+                anyway, _ = merge(stacked(typed))
+                values = {name: value for name, value in values.items() if anyway.get(name, _ABSENT) != value}
             typed.append(Layer(layer.origin, layer.source, values))
         return stacked(typed)
 

@@ -40,6 +40,13 @@ def test_values_that_were_plain_defaults_are_kept_too(train, cfg_of):
     assert (cfg.gamma, cfg.learning_rate) == (0.5, 1e-4)
 
 
+def test_a_saved_value_that_changes_nothing_keeps_the_origin_that_explains_it(train, cfg_of):
+    train("--env=CartPole-v1", "--gamma=0.5")
+    cfg = cfg_of(*RUN, "--env=CartPole-v1")
+    origins = [cfg.origin(name) for name in ("gamma", "nonlinearity", "adam_eps")]
+    assert origins == ["saved", "env", "default"]
+
+
 def test_a_configuration_file_wins_over_the_saved_run(train, cfg_of, tmp_path):
     train("--env=CartPole-v1", "--gamma=0.5")
     (tmp_path / "new.toml").write_text("gamma = 0.6")
