@@ -82,9 +82,7 @@ def test_log_prob_entropy_and_kl_agree_with_torch_distributions(space, seed):
     other = ActionDistribution(layout, other_logits, mask)
     action = distribution.sample(generator)
     log_prob = entropy = kl = torch.zeros(len(logits), dtype=torch.float64)
-    pairs = zip(
-        literal_parts(layout.parts, logits, mask), literal_parts(layout.parts, other_logits, mask), strict=True
-    )
+    pairs = zip(literal_parts(layout.parts, logits, mask), literal_parts(layout.parts, other_logits, mask), strict=True)
     for (part, element, literal), (_, _, literal_other) in pairs:
         log_prob = log_prob + literal.log_prob(flat(part, action[part.name])[:, element])
         entropy = entropy + literal.entropy()
@@ -107,7 +105,7 @@ def test_samples_and_modes_fit_the_space_and_are_always_legal(space, seed):
             assert str(value.dtype).removeprefix("torch.") == part.dtype.name
             for element, size in enumerate(part.sizes):
                 chosen = flat(part, value)[:, element]
-                assert ((0 <= chosen) & (chosen < size)).all()
+                assert ((chosen >= 0) & (chosen < size)).all()
                 if mask is not None:
                     assert mask[torch.arange(len(logits)), at + chosen].all()
                 at += size
@@ -231,7 +229,9 @@ def test_the_stddev_is_kept_between_its_limits(log_stddev, expected):
     distribution = ActionDistribution(layout, torch.tensor([[0.0, log_stddev]]))
     assert distribution.log_stddev.exp().item() == pytest.approx(expected, rel=1e-4)
     # entropy of a Gaussian: log(sigma sqrt(2 pi e))
-    assert distribution.entropy().item() == pytest.approx(math.log(expected * math.sqrt(2 * math.pi * math.e)), rel=1e-4)
+    assert distribution.entropy().item() == pytest.approx(
+        math.log(expected * math.sqrt(2 * math.pi * math.e)), rel=1e-4
+    )
 
 
 def test_logits_of_another_size_are_refused():

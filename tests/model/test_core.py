@@ -65,9 +65,7 @@ def test_the_lstm_state_is_hidden_then_cell_layer_after_layer(cfg_of):
     expected, (new_hidden, new_cell) = core.core(x[None], (hidden, cell))
     y, new_state = core(x, state)
     torch.testing.assert_close(y, expected[0])
-    torch.testing.assert_close(
-        new_state, torch.cat([new_hidden[0], new_cell[0], new_hidden[1], new_cell[1]], dim=1)
-    )
+    torch.testing.assert_close(new_state, torch.cat([new_hidden[0], new_cell[0], new_hidden[1], new_cell[1]], dim=1))
 
 
 def test_the_gru_state_is_layer_after_layer(cfg_of):

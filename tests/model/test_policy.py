@@ -1,0 +1,269 @@
+import copy
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from gymnasium import spaces
+from torch import nn
+
+from sf_core.envs.spaces import action_parts, observation_spaces
+from sf_core.model.action_mask import ActionMaskReader
+from sf_core.model.actor_critic import ActorCritic, ActorCriticSharedWeights
+from sf_core.model.device import choose_device
+from sf_core.model.policy_store import PolicyStore
+from sf_core.utils.errors import UsageError
+
+VECTOR = spaces.Box(-1, 1, (3,))
+DISCRETE = spaces.Discrete(4, start=2)
+NESTED = spaces.Dict(
+    {
+        "pair": spaces.Tuple([spaces.Discrete(3), spaces.Box(-1, 1, (2,))]),
+        "camera": spaces.Box(0, 255, (40, 40, 3), np.uint8),
+    }
+)
+
+
+def test_values_are_in_reward_units_when_acting_and_in_head_units_when_evaluating(policy_of):
+    policy = policy_of(VECTOR, DISCRETE)
+    policy.actor_critic.returns_normalizer.mean.fill_(100.0)
+    policy.actor_critic.returns_normalizer.var.fill_(4.0)
+    x, state = {"obs": torch.randn(5, 3)}, torch.zeros(5, policy.rnn_size)
+    output = policy.act_batch(x, state)
+    torch.testing.assert_close(policy.value_batch(x, state), output.value)
+    evaluation = policy.evaluate(
+        {key: v[:, None] for key, v in policy.normalize(x).items()},
+        state,
+        torch.zeros(5, 1, dtype=torch.bool),
+        {part: v[:, None] for part, v in output.action.items()},
+    )
+    torch.testing.assert_close(output.value, evaluation.value[:, 0].detach() * 4.00001**0.5 + 100)
+
+
+def test_without_return_normalisation_both_units_are_the_same(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, normalize_returns=False)
+    assert policy.actor_critic.returns_normalizer is None
+    x, state = {"obs": torch.randn(5, 3)}, torch.zeros(5, 1)
+    raw = policy.actor_critic(policy.normalize(x), state, values_only=True)["values"]
+    torch.testing.assert_close(policy.act_batch(x, state).value, raw.detach())
+
+
+def test_deterministic_actions_are_the_most_probable_ones(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, policy_init_gain=3.0)
+    x = {"obs": torch.randn(50, 3)}
+    first = policy.act_batch(x, torch.zeros(50, 1), deterministic=True)
+    assert torch.equal(first.action["action"], first.action_logits.argmax(-1))
+    assert torch.equal(policy.act_batch(x, torch.zeros(50, 1), True).action["action"], first.action["action"])
+
+
+def test_the_generator_decides_what_is_sampled(policy_of):
+    policy = policy_of(VECTOR, DISCRETE)
+    x, state = {"obs": torch.randn(50, 3)}, torch.zeros(50, 1)
+    first, second, third = (
+        policy.act_batch(x, state, generator=torch.Generator().manual_seed(seed)).action["action"] for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_acting_leaves_no_graph_and_evaluating_has_gradients(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, use_rnn=True)
+    x, state = {"obs": torch.randn(2, 4, 3)}, torch.zeros(2, 6)
+    assert not policy.act_batch({"obs": x["obs"][:, 0]}, state).value.requires_grad
+    evaluation = policy.evaluate(
+        policy.normalize(x), state, torch.zeros(2, 4, dtype=torch.bool), {"action": torch.zeros(2, 4, dtype=torch.long)}
+    )
+    assert evaluation.log_prob.shape == evaluation.value.shape == (2, 4)
+    assert evaluation.distribution.entropy().shape == (8,)
+    (evaluation.log_prob.sum() + evaluation.value.sum() + evaluation.distribution.entropy().sum()).backward()
+    assert all(p.grad is not None for p in policy.actor_critic.parameters())
+    copy.deepcopy(policy.actor_critic)  # nothing of the graph is left on the network
+
+
+# ---- one observation, numpy ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action_space", [DISCRETE, spaces.Tuple([spaces.MultiBinary(2), spaces.Box(0, 1, (2,))])])
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
+def test_act_takes_and_gives_what_the_env_does(policy_of, action_space, rnn_type):
+    policy = policy_of(NESTED, action_space, use_rnn=True, rnn_type=rnn_type)
+    action, state = policy.act(NESTED.sample())
+    assert action_space.contains(action)
+    assert state.shape == (policy.rnn_size,)
+    action, second = policy.act(NESTED.sample(), state)
+    assert action_space.contains(action)
+    assert (second != state).any()
+
+
+def test_act_on_a_batch_equals_one_by_one(policy_of):
+    policy = policy_of(NESTED, DISCRETE, use_rnn=True, policy_init_gain=2.0)
+    NESTED.seed(0)
+    observations = [NESTED.sample() for _ in range(3)]
+    batch = {
+        "camera": np.stack([o["camera"] for o in observations]),
+        "pair": tuple(np.stack([o["pair"][i] for o in observations]) for i in range(2)),
+    }
+    actions, states = policy.act(batch, deterministic=True)
+    actions, states = policy.act(batch, states, deterministic=True)
+    assert actions.shape == (3,)
+    for row, observation in enumerate(observations):
+        action, state = policy.act(observation, deterministic=True)
+        action, state = policy.act(observation, state, deterministic=True)
+        assert action == actions[row]
+        np.testing.assert_allclose(state, states[row], atol=1e-3)  # float32, other shapes of matrices
+
+
+def test_a_policy_of_flat_spaces_takes_observations_in_any_nesting(policy_of):
+    policy = policy_of(spaces.Dict(list(observation_spaces(NESTED).items())), DISCRETE)
+    nested = NESTED.sample()
+    flat = {"camera": nested["camera"], "pair/0": nested["pair"][0], "pair/1": nested["pair"][1]}
+    assert policy.act(nested, deterministic=True)[0] == policy.act(flat, deterministic=True)[0]
+    policy = policy_of(spaces.Dict({"obs": VECTOR}), DISCRETE)
+    x = VECTOR.sample()
+    assert policy.act(x, deterministic=True)[0] == policy.act({"obs": x}, deterministic=True)[0]
+
+
+def test_act_refuses_observations_of_another_space(policy_of):
+    policy = policy_of(NESTED, DISCRETE)
+    with pytest.raises(UsageError, match="the policy was trained with camera, pair/0, pair/1"):
+        policy.act({"camera": np.zeros((40, 40, 3), np.uint8)})
+    with pytest.raises(UsageError, match="shapes"):
+        policy_of(VECTOR, DISCRETE).act(np.zeros((2, 2, 3)))
+
+
+# ---- masks -----------------------------------------------------------------------------------------------------------
+
+MASKED = spaces.Dict({"obs": VECTOR, "action_mask": spaces.MultiBinary(4)})
+
+
+def test_forbidden_actions_are_never_taken(policy_of):
+    policy = policy_of(MASKED, DISCRETE)
+    mask = torch.tensor([[0, 1, 0, 1]], dtype=torch.int8).expand(200, -1)
+    observation = {"obs": torch.randn(200, 3), "action_mask": mask}
+    for deterministic in (False, True):
+        action = policy.act_batch(observation, torch.zeros(200, 1), deterministic).action["action"]
+        assert set(action.tolist()) <= {1, 3}
+    assert {policy.act({"obs": VECTOR.sample(), "action_mask": [1, 0, 0, 0]})[0] for _ in range(20)} == {2}
+
+
+def test_masks_may_come_as_one_array_or_as_one_per_part():
+    parts = action_parts(
+        spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Box(0, 1), "c": spaces.MultiDiscrete([2, 2])})
+    )
+    whole = ActionMaskReader({"action_mask": spaces.MultiBinary(6)}, parts)
+    mask = torch.tensor([[1, 0, 1, 1, 0, 1]])
+    assert torch.equal(whole.read({"action_mask": mask}), mask)
+    pieces = ActionMaskReader({"action_mask/c": spaces.MultiBinary(4), "action_mask/a": spaces.MultiBinary(2)}, parts)
+    read = pieces.read({"action_mask/a": mask[:, :2], "action_mask/c": mask[:, 2:]})
+    assert read.tolist() == mask.bool().tolist()
+    only_a = ActionMaskReader({"action_mask/a": spaces.MultiBinary(2)}, parts)
+    assert only_a.read({"action_mask/a": mask[:, :2]}).tolist() == [[True, False, True, True, True, True]]
+    assert ActionMaskReader({"obs": VECTOR}, parts).read({}) is None
+
+
+@pytest.mark.parametrize(
+    ("leaves", "message"),
+    [
+        ({"action_mask": spaces.MultiBinary(5)}, r"shape \(5,\), but there are 4 choices"),
+        ({"action_mask/other": spaces.MultiBinary(4)}, "masks no discrete part"),
+    ],
+)
+def test_masks_that_do_not_fit_the_actions_are_refused(leaves, message):
+    with pytest.raises(UsageError, match=message):
+        ActionMaskReader(leaves, action_parts(DISCRETE))
+
+
+class WithoutMask(ActorCriticSharedWeights):
+    def forward_tail(self, core_output, values_only, sample_actions):
+        return super().forward_tail(core_output, values_only, sample_actions)
+
+
+class Whole(ActorCritic):
+    """`forward` alone, with a mask, and a habit of its own: it always takes the last legal action."""
+
+    def __init__(self, model_factory, obs_space, action_space, cfg):
+        super().__init__(obs_space, action_space, cfg)
+        self.layer = nn.Linear(3, 6)
+        self.cell = nn.GRUCell(6, 6)
+        self.head = self.get_action_parameterization(6)
+        self.critic = nn.Linear(6, 1)
+
+    def forward(self, normalized_obs_dict, rnn_states, values_only=False, action_mask=None):
+        state = self.cell(self.layer(normalized_obs_dict["obs"]), rnn_states)
+        result = {"values": self.critic(state), "new_rnn_states": state}
+        if not values_only:
+            logits, _ = self.head(state, action_mask)
+            actions = torch.arange(4).expand(len(logits), -1)
+            if action_mask is not None:
+                actions = actions * action_mask
+            actions = actions.max(-1).values
+            log_prob = torch.zeros(len(logits))
+            result |= {"action_logits": logits, "actions": actions, "log_prob_actions": log_prob}
+        return result
+
+
+def test_a_network_that_takes_no_mask_is_refused_only_where_there_is_one(policy_of):
+    policy_of(VECTOR, DISCRETE, {"actor_critic": WithoutMask}).act(VECTOR.sample())
+    with pytest.raises(UsageError, match="forward_tail does not accept one"):
+        policy_of(MASKED, DISCRETE, {"actor_critic": WithoutMask})
+
+
+def test_a_network_with_forward_alone_may_choose_actions_itself(policy_of):
+    policy = policy_of(MASKED, DISCRETE, {"actor_critic": Whole}, use_rnn=True)
+    observation = {"obs": torch.randn(2, 3), "action_mask": torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])}
+    output = policy.act_batch(observation, torch.zeros(2, 6))
+    assert output.action["action"].tolist() == [2, 0]
+    assert output.log_prob.tolist() == [0, 0]
+    assert output.value.shape == (2,)
+    assert policy.value_batch(observation, torch.zeros(2, 6)).shape == (2,)
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+
+def test_equal_weights_are_equal_bytes_whatever_their_memory_order(policy_of):
+    image = spaces.Box(0, 255, (4, 36, 36), np.uint8)
+    one, other = (policy_of(image, DISCRETE) for _ in range(2))
+    other.load_weights(one.weights())
+    for parameter in other.actor_critic.parameters():
+        parameter.data = parameter.data.contiguous()
+    assert safetensors.torch.save(one.weights()) == safetensors.torch.save(other.weights())
+    other.actor_critic.critic_linear.bias.data += 1
+    assert safetensors.torch.save(one.weights()) != safetensors.torch.save(other.weights())
+
+
+def test_weights_are_copies(policy_of):
+    policy = policy_of(VECTOR, DISCRETE)
+    weights = policy.weights()
+    policy.actor_critic.critic_linear.bias.data += 1
+    assert (weights["critic_linear.bias"] == 0).all()
+
+
+def test_weights_of_another_network_are_refused(policy_of):
+    with pytest.raises(UsageError, match="do not fit this network.*size mismatch"):
+        policy_of(VECTOR, DISCRETE).load_weights(policy_of(spaces.Box(-1, 1, (4,)), DISCRETE).weights())
+
+
+def test_the_store_brings_policies_up_to_date_and_leaves_a_shared_one_alone(policy_of):
+    learner, sampler = policy_of(VECTOR, DISCRETE), policy_of(VECTOR, DISCRETE)
+    store = PolicyStore()
+    assert not store.fetch_if_newer(sampler)
+    learner.actor_critic.critic_linear.bias.data += 1
+    learner.actor_critic.obs_normalizer.update({"obs": torch.randn(10, 3)})
+    store.publish(learner, 7)
+    assert (store.policy_version, learner.policy_version, sampler.policy_version) == (7, 7, 0)
+    assert not store.fetch_if_newer(learner)
+    assert store.fetch_if_newer(sampler)
+    assert sampler.policy_version == 7
+    for name, weight in learner.weights().items():
+        assert torch.equal(weight, sampler.weights()[name])
+    assert not store.fetch_if_newer(sampler)
+
+
+def test_devices_are_chosen_by_name():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(UsageError, match="--device=tpu"):
+        choose_device("tpu")
+    with pytest.raises(UsageError, match="CUDA devices"):
+        choose_device("cuda:99")
