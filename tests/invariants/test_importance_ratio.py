@@ -83,7 +83,7 @@ def make_policy(action_space, masked=False, image=False, factories=None, **chang
 
 
 def random_observation(policy, shape, rng):
-    """Raw observations `{key: [*shape, *space]}`; a few masks have no legal action at all, as after an episode's end."""
+    """Raw observations `{key: [*shape, *space]}`; some masks allow nothing, as after an episode's end."""
     observation = {}
     for key, leaf in policy.observation_space.spaces.items():
         if isinstance(leaf, spaces.Discrete):

@@ -208,7 +208,7 @@ def test_a_row_without_any_legal_choice_counts_as_unmasked(space):
 def test_symmetric_kl_with_uniform_is_the_mean_of_both_directions(nvec, seed):
     layout, logits, mask, _ = random_case(spaces.MultiDiscrete(nvec), seed)
     expected = torch.zeros(len(logits), dtype=torch.float64)
-    for part, element, literal in literal_parts(layout.parts, logits, mask):
+    for _, _, literal in literal_parts(layout.parts, logits, mask):
         for row in range(len(logits)):
             legal = literal.probs[row] > 0
             p, uniform = literal.probs[row][legal], torch.full((int(legal.sum()),), 1 / int(legal.sum()))

@@ -240,7 +240,7 @@ def test_weights_are_copies(policy_of):
 
 
 def test_weights_of_another_network_are_refused(policy_of):
-    with pytest.raises(UsageError, match="do not fit this network.*size mismatch"):
+    with pytest.raises(UsageError, match=r"do not fit this network.*size mismatch"):
         policy_of(VECTOR, DISCRETE).load_weights(policy_of(spaces.Box(-1, 1, (4,)), DISCRETE).weights())
 
 
