@@ -135,6 +135,38 @@ def test_on_policy_vtrace_of_the_first_epoch_is_ppo_with_lambda_one(bench):
         torch.testing.assert_close(results[0][name], results[1][name], rtol=0, atol=2e-4)
 
 
+def test_vtrace_targets_are_made_anew_for_every_epoch(bench):
+    _, policy, learner, batch = setup(bench, with_vtrace=True, num_epochs=2, num_batches_per_epoch=1)
+    asked = []
+    value_batch = policy.value_batch
+    policy.value_batch = lambda *args: asked.append(value_batch(*args)) or asked[-1]
+    learner.train(batch)
+    assert len(asked) == 2
+    assert not torch.equal(asked[0], asked[1])  # the second time with the weights of the first epoch
+
+
+def test_the_bootstrap_value_of_a_fresh_episode_sees_no_old_state(bench):
+    results = []
+    for old_state in (0.0, 5.0):
+        _, _, learner, batch = setup(bench, ends=False, **RNN)
+        start, state = batch.episode_start.clone(), batch.rnn_state.clone()
+        start[:, -1] = True
+        state[:, -1] = old_state
+        learner.train(changed(batch, episode_start=start, rnn_state=state))
+        results.append(snapshot(learner))
+    assert_same(*results)
+
+
+def test_acting_after_an_iteration_is_in_evaluation_mode(bench):
+    _, policy, learner, batch = setup(bench)
+    modes = []
+    evaluate = policy.evaluate
+    policy.evaluate = lambda *args: modes.append(policy.actor_critic.training) or evaluate(*args)
+    learner.train(batch)
+    assert modes == [True, True]
+    assert not policy.actor_critic.training
+
+
 def test_dictionary_observations_with_images_and_numbers_are_learned_from(bench):
     space = spaces.Dict(
         {
@@ -162,7 +194,7 @@ def garbage(batch, rows):
 
     return changed(
         batch,
-        action={part: spoil(x, 2 if not x.is_floating_point() else NAN) for part, x in batch.action.items()},
+        action={part: spoil(x, NAN if x.is_floating_point() else 99) for part, x in batch.action.items()},
         action_logits=spoil(batch.action_logits, NAN),
         behaviour_log_prob=spoil(batch.behaviour_log_prob, NAN),
         reward=spoil(batch.reward, NAN),
@@ -177,6 +209,20 @@ def test_what_stands_in_rows_that_are_not_valid_changes_nothing(bench, kind):
         assert not batch.valid.all()
         if spoiled:
             batch = garbage(batch, ~batch.valid)
+        assert learner.train(batch).skipped_updates == 0
+        results.append(snapshot(learner))
+    assert_same(*results)
+
+
+def test_observations_that_are_not_finite_in_rows_that_are_not_valid_change_nothing(bench):
+    results = []
+    for spoiled in (False, True):
+        _, _, learner, batch = setup(bench)
+        rows = ~batch.valid
+        if spoiled:
+            obs = batch.observation["obs"].clone()
+            obs[:, :-1][rows] = NAN
+            batch = changed(batch, observation={"obs": obs})
         assert learner.train(batch).skipped_updates == 0
         results.append(snapshot(learner))
     assert_same(*results)
