@@ -283,11 +283,20 @@ def test_actions_are_clipped_for_the_env_and_stored_as_they_were():
     assert [action.tolist() for action in env.actions[::2]] == [[min(t, 2.0)] * 2 for t in range(T)]
 
 
-def test_an_unbounded_action_array_is_not_the_buffers_either():
-    env = ActionSpoiler(0, Script(lengths=(100,)), action_space=spaces.Box(-np.inf, np.inf, (2,), np.float32))
-    buffers, worker, inference = build([SingleEnvs([env])])
-    collect(worker, inference, [[0]])
-    assert buffers.action["action"][0, :, 1].tolist() == list(range(T))
+class VectorActionSpoiler(CountingVectorEnv):
+    """The same, as a native vector env."""
+
+    def step(self, actions):
+        result = super().step(actions.copy())
+        actions[...] = 99
+        return result
+
+
+def test_an_array_of_choices_that_the_env_overwrites_is_not_the_buffers():
+    vector = VectorEnvs(VectorActionSpoiler(2, AutoresetMode.NEXT_STEP, Script(lengths=(100,))))
+    buffers, worker, inference = build([vector])
+    collect(worker, inference, [[0, 1]])
+    assert buffers.action["action"].tolist() == [[0, 1] * (T // 2)] * 2
 
 
 def test_a_reset_in_between_starts_new_episodes_everywhere():
