@@ -48,6 +48,22 @@ def test_a_file_offers_what_it_registers(file, only_site):
     assert plan.call_factory({"maze_size": 3}, None, "rgb_array") == ("my_maze", 3, "rgb_array")
 
 
+def test_a_file_wins_over_an_installed_plugin_which_stays_reachable(file, only_site):
+    source = """
+from sf_core import EnvSpec, hookimpl
+
+@hookimpl
+def sf_environments():
+    yield EnvSpec(name="my_maze", factory="p:f")
+"""
+    only_site.add("aaa-dist", {"aaa": source})
+    assert Manager().resolve("env", "my_maze").plugin == "aaa"
+    manager = Manager((file(MAZE),))
+    assert manager.resolve("env", "my_maze").plugin == "my_env"
+    assert manager.resolve("env", "aaa/my_maze").plugin == "aaa"
+    assert Manager().resolve("env", "my_maze").plugin == "aaa"  # a run that does not name the file is not changed
+
+
 def test_files_can_be_named_in_a_variable(file, only_site, monkeypatch):
     monkeypatch.setenv("SF_LOAD", f"{file(MAZE)},{file(MAZE.replace('my_maze', 'other'), 'other.py')}")
     assert {"my_env/my_maze", "other/other"} <= {spec.qualified for spec in Manager().envs()}
