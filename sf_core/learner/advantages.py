@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sf_core.learner.targets import cuts
+from sf_core.learner.targets import cuts, next_values, sum_backwards
 
 
 def gae(
@@ -48,16 +48,6 @@ def gae(
         [T, B] advantages in reward units, 0 at rows that are not valid.
     """
     cut = cuts(value, terminated, truncated, valid, episode_start, final_value)
-    advantage = torch.zeros_like(reward)
-    next_value = value[-1]  # [B]
-    next_advantage = torch.zeros_like(next_value)
-    zero = torch.zeros_like(next_value)
-    for t in range(reward.shape[0] - 1, -1, -1):
-        next_value = torch.where(cut.ended[t], cut.end_value[t], next_value)
-        next_advantage = torch.where(cut.ended[t], zero, next_advantage)
-        here = reward[t] + gamma * next_value - value[t] + gamma * lam * next_advantage
-        advantage[t] = torch.where(valid[t], here, zero)
-        # An invalid row hands on what came from behind it.
-        next_value = torch.where(valid[t], value[t], next_value)
-        next_advantage = torch.where(valid[t], here, next_advantage)
-    return advantage
+    delta = reward + gamma * next_values(value, cut, valid) - value[:-1]  # [T, B]
+    advantage = sum_backwards(delta, reward.new_tensor(gamma * lam), cut, valid)
+    return torch.where(valid, advantage, 0.0)

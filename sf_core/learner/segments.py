@@ -117,9 +117,15 @@ def _zero_where(mask: Tensor, x: Tensor) -> Tensor:
 
 
 def _finite_where(mask: Tensor, x: Tensor) -> Tensor:
+    """Only the masked rows are looked at: looking at all of them costs as much as a convolution."""
     if not x.is_floating_point():
         return x
-    return torch.where(_like_rows(mask, x) & ~x.isfinite(), torch.zeros_like(x), x)
+    rows = x[mask]
+    if bool(rows.isfinite().all()):
+        return x
+    x = x.clone()
+    x[mask] = torch.where(rows.isfinite(), rows, torch.zeros_like(rows))
+    return x
 
 
 def _like_rows(mask: Tensor, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """What the losses aim at: one advantage and one value target per row.
 
-In: time-major columns of a batch. Out: `Targets`. Also the one rule that GAE and V-trace share: where a sequence is cut
-and which value stands after the cut. Does not know networks or normalisers; every value is in reward units.
+In: time-major columns of a batch. Out: `Targets`. Also what GAE and V-trace share: where a sequence is cut, which value
+follows each row, and sums that run backwards over valid rows. Does not know networks or normalisers; every value is in
+reward units.
 """
 
 from __future__ import annotations
@@ -51,3 +52,38 @@ def cuts(
     end_value = torch.where(truncated, after_truncation, value[:-1])
     end_value = torch.where(terminated, torch.zeros_like(end_value), end_value)  # terminated wins over truncated
     return Cuts(terminated | truncated | (~valid & starts_next), end_value)
+
+
+def next_values(value: Tensor, cut: Cuts, valid: Tensor) -> Tensor:
+    """V_next(t) [T, B]: the value of the next valid row of the same agent, or what stands after the cut.
+
+    Args:
+        value: [T+1, B], row T being the bootstrap value.
+        cut: where sequences end.
+        valid: [T, B] bool; rows that are not valid are skipped.
+    """
+    following = list(value[1:].unbind())  # [B] each
+    if not bool(valid.all()):
+        for t in range(len(following) - 1, 0, -1):
+            behind = torch.where(cut.ended[t], cut.end_value[t], following[t])
+            following[t - 1] = torch.where(valid[t], following[t - 1], behind)
+    return torch.where(cut.ended, cut.end_value, torch.stack(following))
+
+
+def sum_backwards(delta: Tensor, coefficient: Tensor, cut: Cuts, valid: Tensor) -> Tensor:
+    """x_t = δ_t + coefficient_t x_next(t) [T, B], where x_next is 0 after a cut and after the last row.
+
+    Args:
+        delta: [T, B], read at valid rows.
+        coefficient: [T, B] or a scalar tensor, read at valid rows.
+        cut: where sequences end.
+        valid: [T, B] bool; a row that is not valid holds x of the row behind it, so that it hands it on.
+    """
+    deltas = torch.where(valid, delta, 0.0).unbind()
+    coefficients = torch.where(valid, coefficient, 1.0).unbind()
+    ended = cut.ended.unbind()
+    result = list(deltas)
+    for t in range(len(result) - 2, -1, -1):
+        behind = torch.addcmul(deltas[t], coefficients[t], result[t + 1])
+        result[t] = torch.where(ended[t], deltas[t], behind)  # not a product with 0: NaN must not pass a cut
+    return torch.stack(result)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sf_core.learner.targets import Targets, cuts
+from sf_core.learner.targets import Targets, cuts, next_values, sum_backwards
 
 
 def vtrace(
@@ -57,18 +57,10 @@ def vtrace(
     cut = cuts(value, terminated, truncated, valid, episode_start, final_value)
     rho = importance_ratio.clamp(max=rho_bar)
     c = importance_ratio.clamp(max=c_bar)
-    advantage = torch.zeros_like(reward)
-    value_target = torch.zeros_like(reward)
-    next_value = value[-1]  # [B]
-    next_vs = next_value
-    zero = torch.zeros_like(next_value)
-    for t in range(reward.shape[0] - 1, -1, -1):
-        next_value = torch.where(cut.ended[t], cut.end_value[t], next_value)
-        next_vs = torch.where(cut.ended[t], cut.end_value[t], next_vs)
-        delta = rho[t] * (reward[t] + gamma * next_value - value[t])
-        vs = value[t] + delta + gamma * c[t] * (next_vs - next_value)
-        advantage[t] = torch.where(valid[t], reward[t] + gamma * next_vs - value[t], zero)
-        value_target[t] = torch.where(valid[t], vs, zero)
-        next_value = torch.where(valid[t], value[t], next_value)
-        next_vs = torch.where(valid[t], vs, next_vs)
-    return Targets(advantage, value_target)
+    next_value = next_values(value, cut, valid)  # [T, B]
+    delta = rho * (reward + gamma * next_value - value[:-1])
+    excess = sum_backwards(delta, gamma * c, cut, valid)  # vs - V
+    next_excess = torch.cat([excess[1:], torch.zeros_like(excess[:1])])
+    next_vs = next_value + torch.where(cut.ended, 0.0, next_excess)
+    advantage = reward + gamma * next_vs - value[:-1]
+    return Targets(torch.where(valid, advantage, 0.0), torch.where(valid, value[:-1] + excess, 0.0))

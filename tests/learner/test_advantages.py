@@ -112,6 +112,13 @@ def test_an_episode_start_after_an_unmarked_gap_cuts_with_the_value_of_the_gap()
     assert got == pytest.approx([1.7, 0.0, 2.5])
 
 
+def test_what_is_not_a_number_does_not_pass_a_cut():
+    # Row 1 belongs to the next episode: row 0 is -1 as in the test of terminated ends.
+    got = advantage([1.0, float("nan")], [2.0, 3.0, 4.0], terminated=[True, False])
+    assert got[0] == pytest.approx(-1.0)
+    assert got[1] != got[1]
+
+
 def test_garbage_in_rows_that_are_not_valid_goes_nowhere(sequences):
     reward = sequences.reward.masked_fill(~sequences.valid, float("nan"))
     clean = gae(sequences.reward, sequences.value, *sequences.columns(), gamma=GAMMA, lam=LAM)
