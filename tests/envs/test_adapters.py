@@ -177,6 +177,35 @@ def test_only_the_rows_that_truncated_have_final_observations():
         assert step.observation["obs"].tolist() == [[0, 1, 0], [1, 0, 2]]
 
 
+class Forgetful(CountingVectorEnv):
+    """Gives the final observation of env 0 only; says so with the mask, or with None."""
+
+    def __init__(self, with_mask, **kwargs):
+        super().__init__(2, SAME_STEP, Script(lengths=(2,), ends=("truncated",)), **kwargs)
+        self._with_mask = with_mask
+
+    def step(self, actions):
+        observation, reward, terminated, truncated, infos = super().step(actions)
+        if "final_obs" in infos:
+            infos["_final_obs"] = np.array([True, False])
+            if not self._with_mask:
+                infos["final_obs"][1] = None
+                del infos["_final_obs"]
+        return observation, reward, terminated, truncated, infos
+
+
+@pytest.mark.parametrize(("with_mask", "final_obs"), [(True, "full"), (True, "object"), (False, "object")])
+def test_a_truncation_whose_final_observation_is_not_given_is_approximate(with_mask, final_obs):
+    vector = VectorEnvs(Forgetful(with_mask, final_obs=final_obs))
+    vector.reset()
+    vector.step(ACTIONS)
+    step = vector.step(ACTIONS)
+    assert step.truncated.tolist() == [True, True]
+    assert step.final_rows.tolist() == [True, False]
+    assert step.approximate.tolist() == [False, True]
+    assert step.final_observation["obs"][0].tolist() == [0, 0, 2]
+
+
 @pytest.mark.parametrize("form", ["list", "array", "int"])
 def test_seeds_reach_a_vector_env_in_the_form_it_takes(form):
     env = CountingVectorEnv(3, seed_form=form)

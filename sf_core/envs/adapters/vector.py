@@ -153,6 +153,9 @@ class VectorEnvs:
             return self._flat(given), known  # one full array (ALE), or a dict or tuple of them
         final_observation = observation_arrays(self.observation_space, self.num_agents)
         for row in np.flatnonzero(known):
+            if given[row] is None:
+                known[row] = False
+                continue
             for key, leaf in flatten_observation(self._raw_observation_space, given[row]).items():
                 final_observation[key][row] = leaf
         return final_observation, known
