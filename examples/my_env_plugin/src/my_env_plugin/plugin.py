@@ -16,7 +16,7 @@ def sf_environments():
             "rollout": 32,
             "batch_size": 1024,
             "num_epochs": 2,
-            "learning_rate": 0.0005,
+            "learning_rate": 0.001,
         },
         args=(Arg("--maze_size", int, 8, "rooms along each side of the maze"),),
         metrics=(
