@@ -42,6 +42,7 @@ class ActionLayout:
 
     def __init__(self, parts: Sequence[ActionPart]) -> None:
         self.parts = tuple(parts)
+        self.num_elements = [part.num_elements for part in self.parts]
         self.sizes: list[int] = []  # choices of each categorical
         first_logit: list[int] = []  # of each categorical
         mean: list[int] = []  # position of the mean of each Gaussian
@@ -85,7 +86,7 @@ class ActionLayout:
         if isinstance(actions, Mapping):
             return dict(actions)
         flat = actions.reshape(actions.shape[0], -1)
-        columns = torch.split_with_sizes(flat, [part.num_elements for part in self.parts], dim=-1)
+        columns = torch.split_with_sizes(flat, self.num_elements, dim=-1)
         return {
             part.name: column.reshape(-1, *part.shape).to(torch.int64 if part.kind == "discrete" else torch.float32)
             for part, column in zip(self.parts, columns, strict=True)
@@ -166,6 +167,14 @@ class ActionDistribution:
 
     def sample(self, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """One action per row, `{part: [..., *part.shape]}`, drawn from `generator` (default: torch's global one)."""
+        return self._to_parts(*self._draw(generator))
+
+    def sample_with_log_prob(self, generator: torch.Generator | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """`sample`, and `log_prob` of it `[...]`, without taking the sample apart and together again."""
+        choices, reals = self._draw(generator)
+        return self._to_parts(choices, reals), self._log_prob(choices, reals)
+
+    def _draw(self, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
         choices = reals = None
         if self.log_probs is not None:
             # argmax p / Exp(1) is distributed as p (the exponential races behind the Gumbel-max trick); p = 0 never
@@ -175,7 +184,7 @@ class ActionDistribution:
         if self.mean is not None and self.log_stddev is not None:
             noise = torch.empty_like(self.mean).normal_(generator=generator)
             reals = torch.addcmul(self.mean, self.log_stddev.exp(), noise)
-        return self._to_parts(choices, reals)
+        return choices, reals
 
     def mode(self) -> dict[str, Tensor]:
         """The most probable choices and the means."""
@@ -185,7 +194,9 @@ class ActionDistribution:
 
     def log_prob(self, actions: Mapping[str, Tensor]) -> Tensor:
         """`[...]` joint log-probability (density, where there are boxes) of `{part: [..., *part.shape]}`."""
-        choices, reals = self._from_parts(actions)
+        return self._log_prob(*self._from_parts(actions))
+
+    def _log_prob(self, choices: Tensor | None, reals: Tensor | None) -> Tensor:
         total: Tensor | None = None
         if self.log_probs is not None and choices is not None:
             total = _sum_last(self.log_probs.gather(-1, choices.unsqueeze(-1)).squeeze(-1))
@@ -250,13 +261,13 @@ class ActionDistribution:
     def _to_parts(self, choices: Tensor | None, reals: Tensor | None) -> dict[str, Tensor]:
         actions: dict[str, Tensor] = {}
         group = real = 0
-        for part in self.layout.parts:
+        for part, size in zip(self.layout.parts, self.layout.num_elements, strict=True):
             if part.kind == "discrete":
                 assert choices is not None
-                flat, group = choices[..., group : group + len(part.sizes)], group + len(part.sizes)
+                flat, group = choices[..., group : group + size], group + size
             else:
                 assert reals is not None
-                flat, real = reals[..., real : real + part.num_elements], real + part.num_elements
+                flat, real = reals[..., real : real + size], real + size
             actions[part.name] = flat if len(part.shape) == 1 else flat.reshape(*flat.shape[:-1], *part.shape)
         return actions
 
@@ -265,10 +276,10 @@ class ActionDistribution:
         choices: list[Tensor] = []
         reals: list[Tensor] = []
         leading = self.logits.shape[:-1]
-        for part in self.layout.parts:
+        for part, size in zip(self.layout.parts, self.layout.num_elements, strict=True):
             flat = actions[part.name]
             if len(part.shape) != 1:
-                flat = flat.reshape(*leading, part.num_elements)
+                flat = flat.reshape(*leading, size)
             if part.kind == "discrete":
                 choices.append(flat.to(torch.int64))
             else:

@@ -33,16 +33,10 @@ from sf_core.envs.spaces import (
     decode_action,
     is_action_mask,
     observation_spaces,
-    space_from_json,
 )
 from sf_core.model.action_distribution import ActionDistribution, ActionLayout
 from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, has_forward_parts
-from sf_core.model.checkpoint_files import SavedPolicy, load_saved_policy
-from sf_core.model.device import choose_device
-from sf_core.model.factory import build_actor_critic
-from sf_core.plugins.plan import ComponentRef, ModelPlan
-from sf_core.utils.attr_dict import AttrDict
 from sf_core.utils.errors import UsageError
 
 
@@ -129,9 +123,11 @@ class Policy:
         """
         observation = self.normalize(observation)
         result, distribution = self._step(observation, rnn_state)
-        if deterministic or "actions" not in result:
-            action = distribution.mode() if deterministic else distribution.sample(generator)
+        if deterministic:
+            action = distribution.mode()
             log_prob = distribution.log_prob(action)
+        elif "actions" not in result:
+            action, log_prob = distribution.sample_with_log_prob(generator)
         else:  # an actor-critic that defines forward alone may choose in its own way
             action = self.layout.as_parts(result["actions"])
             given = result.get("log_prob_actions")
@@ -271,23 +267,9 @@ class Policy:
         Raises:
             UsageError: no checkpoint can be read, or a component is not there any more.
         """
-        saved = load_saved_policy(path, checkpoint_kind)
-        with torch.inference_mode(False):  # whatever the caller is in the middle of, these are ordinary tensors
-            observation_space, action_space = (
-                space_from_json(_fact(saved, name)) for name in ("observation_space", "action_space")
-            )
-            cfg = AttrDict(_fact(saved, "config"))
-            actor_critic = build_actor_critic(_plan_of(saved, plugins), cfg, observation_space, action_space)
-            policy = cls(
-                actor_critic,
-                action_space,
-                observation_space,
-                policy_version=int(saved.facts.get("policy_version", 0)),
-                device=choose_device(str(device)),
-            )
-            policy.load_weights(saved.weights)
-        policy.checkpoint = saved.path
-        return policy
+        from sf_core.model.loading import load_policy  # it builds a Policy
+
+        return load_policy(cls, path, str(device), checkpoint_kind, plugins)
 
     # ---- the one path ----
 
@@ -386,31 +368,3 @@ def _collect(value: Any, name: str, leaves: Mapping[str, Any], flat: dict[str, A
             _collect(child, f"{name}/{index}" if name else str(index), leaves, flat)
     else:
         flat[name or LONE_OBSERVATION] = value
-
-
-def _fact(saved: SavedPolicy, name: str) -> dict[str, Any]:
-    value = saved.facts.get(name)
-    if not isinstance(value, dict):
-        raise UsageError(f"checkpoint {saved.path} does not say its {name}; it was not written by this program")
-    return value
-
-
-def _plan_of(saved: SavedPolicy, plugins: Sequence[str]) -> ModelPlan:
-    """The components that a checkpoint names, as they are installed or registered now."""
-    from sf_core.plugins.manager import get_manager  # brings pluggy; only loading needs it
-
-    manager = get_manager(tuple(plugins))
-    names, refs = _fact(saved, "components"), {}
-    for kind in ("actor_critic", "encoder", "core", "decoder"):
-        name = str(names.get(kind, "auto"))
-        try:
-            spec = manager.resolve(kind, name)
-            manager.check_available(spec)
-        except UsageError as error:
-            raise UsageError(
-                f"checkpoint {saved.path} was trained with the {kind.replace('_', '-')} {name!r}, which is not here: "
-                f"{error}. If a script registered it, register it again before loading "
-                "(import that script, or pass -p my_script.py)"
-            ) from error
-        refs[kind] = ComponentRef(spec.name, spec.plugin, spec.factory, spec.params)
-    return ModelPlan(**refs)

@@ -158,6 +158,9 @@ def test_the_generator_decides_the_sample():
     distribution = ActionDistribution(layout, torch.zeros(20, layout.num_parameters))
     first, second, third = (distribution.sample(torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
     assert torch.equal(first["0"], second["0"])
+    again, log_prob = distribution.sample_with_log_prob(torch.Generator().manual_seed(3))
+    assert torch.equal(first["1"], again["1"])
+    assert torch.equal(log_prob, distribution.log_prob(first))
     assert torch.equal(first["1"], second["1"])
     assert not torch.equal(first["0"], third["0"])
 
