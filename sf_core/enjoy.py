@@ -32,6 +32,8 @@ def enjoy(cfg: Config) -> tuple[ExperimentStatus, float]:
     Raises:
         UsageError: there is no such run or checkpoint, its components are not installed, or there is no display.
     """
+    from gymnasium.error import DependencyNotInstalled
+
     from sf_core.eval.evaluate import evaluate
     from sf_core.eval.session import eval_seed, open_session
     from sf_core.eval.video import VideoWriter
@@ -48,6 +50,8 @@ def enjoy(cfg: Config) -> tuple[ExperimentStatus, float]:
             deterministic=cfg.eval_deterministic,
             on_step=_on_step(cfg, session.vector.render, fps, video),
         )
+    except DependencyNotInstalled as error:  # what draws an env is often an extra of its package
+        raise UsageError(f"{cfg.env} cannot be drawn: {error}") from error
     finally:
         if video is not None:
             video.close()
@@ -65,11 +69,15 @@ def enjoy(cfg: Config) -> tuple[ExperimentStatus, float]:
 
 
 def _render_mode(cfg: Config) -> str | None:
+    display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    headless = sys.platform.startswith("linux") and not display
     if cfg.save_video:
+        if headless:
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame, which draws many envs, must not look for a screen
         return "rgb_array"
     if cfg.no_render:
         return None
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if headless:
         raise UsageError("there is no display to render to; add --save_video to record a video, or --no_render.")
     return "human"
 
@@ -83,15 +91,15 @@ def _num_episodes(cfg: Config) -> int:
 
 
 def _video_path(cfg: Config) -> Path:
-    name = cfg.video_name or "replay.mp4"
+    name: str = cfg.video_name or "replay.mp4"
     name = name if name.endswith((".mp4", ".gif")) else f"{name}.mp4"
-    return Path(cfg.train_dir).expanduser() / cfg.experiment / name
+    return Path(cfg.train_dir).expanduser() / str(cfg.experiment) / name
 
 
 def _on_step(cfg: Config, render: Callable[[], object], fps: float, video: VideoWriter | None) -> Callable[[], bool]:
     """What to do after each env step: show or record a frame, keep the pace, say when enough was seen."""
     frames = 0
-    max_frames = min(cfg.max_num_frames, cfg.video_frames if video and cfg.video_frames > 0 else _UNLIMITED)
+    max_frames: float = min(cfg.max_num_frames, cfg.video_frames if video and cfg.video_frames > 0 else _UNLIMITED)
     next_frame_s = time.monotonic()
 
     def on_step() -> bool:

@@ -48,6 +48,7 @@ def open_session(cfg: Config, num_envs: int, render_mode: str | None = None) -> 
                 f"{cfg.env} now has the {name} space {now}, but the policy was trained with {trained}; "
                 "evaluate with the options and plugin versions it was trained with."
             )
+    assert policy.checkpoint is not None  # it was loaded from one
     return EvalSession(cfg, policy, vector, policy.checkpoint)
 
 

@@ -80,7 +80,7 @@ class _Mp4:
         self._stream: Generator[None, np.ndarray, None] = imageio_ffmpeg.write_frames(
             str(path), (width, height), fps=fps, codec="libx264", pix_fmt_in="rgb24", macro_block_size=2, quality=7
         )
-        self._stream.send(None)  # type: ignore[arg-type]  # starts the generator
+        next(self._stream)  # starts the generator
 
     def write(self, frame: np.ndarray) -> None:
         self._stream.send(frame)

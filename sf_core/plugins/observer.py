@@ -6,7 +6,7 @@ plugin's name, that observer is switched off and training goes on, unless it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,10 @@ class RunView(Protocol):
     cfg: Any
     plan: Any
     directory: Path
-    metrics: Mapping[str, Any]
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Newest scalars by their TensorBoard tag."""
 
     def env_steps(self, policy_id: int = 0) -> int:
         """Environment steps that `policy_id` has learned from so far."""
@@ -29,17 +32,37 @@ class RunView(Protocol):
         """Ask the run to end cleanly."""
 
 
+class EpisodeView(Protocol):
+    """One finished episode."""
+
+    @property
+    def agent(self) -> int:
+        """Index of the agent among all agents of the run."""
+
+    @property
+    def reward(self) -> float:
+        """Raw undiscounted return."""
+
+    @property
+    def length(self) -> int:
+        """Agent steps."""
+
+    @property
+    def extra_stats(self) -> Mapping[str, float]:
+        """`info["episode_extra_stats"]` of the last step."""
+
+
 class TrainingObserver:
     """Watches a run. Every method may be overridden, none must be."""
 
     def on_start(self, run: RunView) -> None:
         """All parts of the run are up."""
 
-    def on_episodes(self, run: RunView, policy_id: int, stats: Mapping[str, Any]) -> None:
-        """A batch of episodes finished; `stats` has their returns, lengths and `episode_extra_stats`."""
+    def on_episodes(self, run: RunView, policy_id: int, stats: Sequence[EpisodeView]) -> None:
+        """Episodes finished since the last call, at least one."""
 
-    def on_train_step(self, run: RunView, policy_id: int, stats: Mapping[str, Any]) -> None:
-        """One training iteration of the learner is done."""
+    def on_train_step(self, run: RunView, policy_id: int, stats: Mapping[str, float]) -> None:
+        """One training iteration is done; `stats` holds its scalars by tag: `train/loss`, `train/lr`, ..."""
 
     def summaries(self, run: RunView, policy_id: int, env_steps: int) -> Mapping[str, float] | None:
         """Further scalars for the run's summaries, or None."""

@@ -46,7 +46,7 @@ def reference() -> str:
         "unknown one is an error with the close ones.\n",
         *(_dataclass_section(spec) for spec in spec_classes()),
         "## Observers\n",
-        *(_class_section(cls) for cls in (observer.TrainingObserver, observer.RunView)),
+        *(_class_section(cls) for cls in observer_classes()),
         "## What a script registers\n",
         _callable_section(script.register_env),
         _class_section(script.ModelFactory, "global_model_factory()"),
@@ -69,6 +69,14 @@ def spec_classes() -> list[type[Any]]:
         specs.Arg,
         specs.Metric,
     ]
+
+
+def observer_classes() -> list[type[Any]]:
+    """The base class of observers, then what its methods are given."""
+    classes = [
+        value for value in vars(observer).values() if inspect.isclass(value) and value.__module__ == observer.__name__
+    ]
+    return sorted(classes, key=lambda cls: cls is not observer.TrainingObserver)
 
 
 def updated(page: str) -> str:
@@ -97,10 +105,10 @@ def main(argv: list[str] | None = None) -> int:
     return int("--check" in words and bool(stale))
 
 
-def signature(function: Callable[..., Any]) -> str:
+def signature(function: Any) -> str:
     """`name(arguments) -> result` as the source has it, without `self`; the same on every version of Python."""
     node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(node, ast.FunctionDef)
+    assert isinstance(node, ast.FunctionDef), function
     if node.args.args and node.args.args[0].arg == "self":
         del node.args.args[0]
     result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
@@ -122,11 +130,14 @@ def _callable_section(function: Callable[..., Any]) -> str:
 def _class_section(cls: type[Any], title: str = "") -> str:
     lines = [f"### `{title or cls.__name__}`\n", _paragraphs(_doc(cls))]
     own = {name: text for name, text in getattr(cls, "__annotations__", {}).items() if not name.startswith("_")}
-    if own:
-        lines.append("Attributes: " + ", ".join(f"`{name}: {text}`" for name, text in own.items()) + ".\n")
+    lines += [f"- `{name}: {text}`" for name, text in own.items()]
     for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property):
+            lines.append(f"- `{name}: {signature(member.fget).partition(' -> ')[2]}`: {_one_line(_doc(member))}")
         # an alias has the name of what it stands for
-        if inspect.isfunction(member) and not name.startswith("_") and member.__name__ == name:
+        elif inspect.isfunction(member) and member.__name__ == name:
             lines.append(f"- `{signature(member)}`: {_one_line(_doc(member))}")
     return "\n".join(lines) + "\n"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sf_core.plugins.observer import TrainingObserver
+from sf_core.plugins.observer import EpisodeView, TrainingObserver
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 
@@ -85,13 +85,13 @@ class ObserverHost:
         """Everything is up; the first rollout begins."""
         self._tell(lambda observer: observer.on_start(self._run))
 
-    def on_episodes(self, policy_id: int, episodes: Sequence[Any]) -> None:
+    def on_episodes(self, policy_id: int, episodes: Sequence[EpisodeView]) -> None:
         """Some episodes finished."""
         if episodes:
             self._tell(lambda observer: observer.on_episodes(self._run, policy_id, episodes))
 
-    def on_train_step(self, policy_id: int, stats: Any) -> None:
-        """A training iteration ended."""
+    def on_train_step(self, policy_id: int, stats: Mapping[str, float]) -> None:
+        """A training iteration ended; `stats` are its scalars by tag."""
         self._tell(lambda observer: observer.on_train_step(self._run, policy_id, stats))
 
     def on_checkpoint(self, policy_id: int, path: Path) -> None:

@@ -103,9 +103,10 @@ class RunRecords:
 
     def trained(self, stats: UpdateStats) -> None:
         """A training iteration ended: save, write and show what is due."""
-        self.progress.add_iteration(stats.scalars())
+        scalars = stats.scalars()
+        self.progress.add_iteration(scalars)
         self._skipped_updates += stats.skipped_updates
-        self.observers.on_train_step(_POLICY, stats)
+        self.observers.on_train_step(_POLICY, scalars)
         self._checkpoints.after_iteration(self.progress.episodes, self.progress.seconds, self._saved)
         if self.observers.take_checkpoint_request():
             self._checkpoints.save(self.progress.seconds, self._saved)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sf_core.cfg.auto import resolve_num_envs
+from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.spaces import action_parts, num_action_parameters, space_to_json
@@ -58,7 +59,9 @@ def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector]:
         probe.close()
         num_workers, num_envs_per_worker = resolve_num_envs(cfg, agents_per_env)
         cfg = cfg.replace("auto", num_workers=num_workers, num_envs_per_worker=num_envs_per_worker)
-    return cfg, create_agent_vector(plan.env, cfg, cfg.num_workers * cfg.num_envs_per_worker, seed=cfg.seed)
+    vector = create_agent_vector(plan.env, cfg, cfg.num_workers * cfg.num_envs_per_worker, seed=cfg.seed)
+    check_dataset_size(cfg, vector.agents_per_env)
+    return cfg, vector
 
 
 def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> SerialParts:
