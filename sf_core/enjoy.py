@@ -73,7 +73,9 @@ def _render_mode(cfg: Config) -> str | None:
     headless = sys.platform.startswith("linux") and not display
     if cfg.save_video:
         if headless:
-            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame, which draws many envs, must not look for a screen
+            os.environ.setdefault(
+                "SDL_VIDEODRIVER", "dummy"
+            )  # pygame, which draws many envs, must not look for a screen
         return "rgb_array"
     if cfg.no_render:
         return None

@@ -63,7 +63,8 @@ def create_agent_vector(
         for index in range(num_envs)
     )
     _init_worker_once(plan, cfg, worker_index)
-    if plan.vector_factory is not None and not plan.wrappers:
+    # native vectors cannot draw, and wrappers are made for single envs
+    if plan.vector_factory is not None and not plan.wrappers and render_mode is None:
         env = plan.call_vector_factory(cfg, env_configs, render_mode)
         return _vector_adapter(plan.name, env, num_envs, seed, first_env_id)
     return _adapter(plan.name, _create_all(plan, cfg, env_configs, render_mode), seed, first_env_id)

@@ -36,7 +36,12 @@ def open_session(cfg: Config, num_envs: int, render_mode: str | None = None) -> 
     manager = get_manager(tuple(cfg.plugins or ()), strict=bool(cfg.strict_plugins))
     plan = build_plan(cfg, manager)
     directory = Path(cfg.train_dir).expanduser() / cfg.experiment / f"checkpoint_p{cfg.policy_index}"
-    policy = Policy.load(directory, device=cfg.device, checkpoint_kind=cfg.load_checkpoint_kind)
+    policy = Policy.load(
+        directory,
+        device=cfg.device,
+        checkpoint_kind=cfg.load_checkpoint_kind,
+        plugins=tuple(cfg.plugins or ()),
+    )
     vector = create_agent_vector(plan.env, cfg, num_envs, seed=eval_seed(cfg), render_mode=render_mode)
     for name, trained, now in (
         ("observation", policy.observation_space, vector.observation_space),

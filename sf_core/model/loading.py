@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from sf_core.cfg.options import core_defaults
 from sf_core.envs.spaces import space_from_json
 from sf_core.model.checkpoint_files import SavedPolicy, load_saved_policy
 from sf_core.model.device import choose_device
@@ -31,7 +32,7 @@ def load_policy(cls: type[_Policy], path: str | Path, device: str, kind: str, pl
         observation_space, action_space = (
             space_from_json(_fact(saved, name)) for name in ("observation_space", "action_space")
         )
-        cfg = AttrDict(_fact(saved, "config"))
+        cfg = AttrDict({**core_defaults(), **_fact(saved, "config")})  # an older run lacks what was added since
         policy = cls(
             build_actor_critic(_plan_of(saved, plugins), cfg, observation_space, action_space),
             action_space,

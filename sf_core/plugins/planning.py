@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Where a value comes from if the user asked for it in this run; such a choice ranks above what a script registered,
 # and an ambiguous name in it is an error even if the env's own plugin is among the owners.
-_ASKED_FOR = ("cli", "config", "preset")
+_ASKED_FOR = ("cli", "config", "preset", "saved")
 
 
 def build_plan(cfg: Mapping[str, Any], manager: Manager, *, check: bool = True) -> RunPlan:

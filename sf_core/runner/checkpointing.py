@@ -105,7 +105,9 @@ class CheckpointSchedule:
         if self._learner.env_steps < self._cfg.save_best_after or not value > self._best + _LEAST_IMPROVEMENT:
             return
         self._best = value
-        path = self._files.save_best(self._learner.state(self._generators), self._facts(seconds), metric=metric, value=value)
+        path = self._files.save_best(
+            self._learner.state(self._generators), self._facts(seconds), metric=metric, value=value
+        )
         self._note(path, report)
 
     def _facts(self, seconds: float) -> dict[str, Any]:

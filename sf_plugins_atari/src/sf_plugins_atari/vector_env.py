@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from sf_plugins_atari.settings import AtariSettings, emulator_threads, settings_from
 
@@ -117,22 +117,13 @@ def make_atari_vector_env(
     full_env_name: str,
     cfg: Mapping[str, Any],
     env_configs: Sequence[Mapping[str, Any]],
-    render_mode: str | None = None,
     *,
     rom: str,
     max_frames: int,
 ) -> VectorEnv[Any, Any, Any]:
-    """Build the games of `env_configs` as one native vector environment.
-
-    The native one cannot draw: with a `render_mode` it is a vector of the single environments instead, which play the
-    same game more slowly.
-    """
+    """Build the games of `env_configs` as one native vector environment. It cannot draw: `env` makes games to watch."""
     settings = settings_from(cfg, rom=rom, max_frames=max_frames)
     num_envs = len(env_configs)
-    if render_mode is not None:
-        from sf_plugins_atari.env import AtariEnv
-
-        return SyncVectorEnv([lambda: AtariEnv(settings, render_mode)] * num_envs)
     seeds = [env_config.get("seed") for env_config in env_configs]
     return LifeLossVectorEnv(
         settings,
