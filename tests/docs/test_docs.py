@@ -38,7 +38,9 @@ def anchors(text: str) -> set[str]:
 
 
 def test_the_pages_are_found():
-    assert {"README.md", "CONTRIBUTING.md", "plugins.md", "run-folder.md", "options.md"} <= {page.name for page in PAGES}
+    assert {"README.md", "CONTRIBUTING.md", "plugins.md", "run-folder.md", "options.md"} <= {
+        page.name for page in PAGES
+    }
 
 
 @each_page
@@ -99,7 +101,9 @@ def test_every_public_spec_has_a_heading():
     specs = [name for name in sf_core.__all__ if name.endswith("Spec")]
     assert len(specs) == 7
     headings = HEADING.findall(without_code(PLUGINS_PAGE))
-    assert [name for name in (*specs, "Preset", "Arg", "Metric", "TrainingObserver") if f"`{name}`" not in headings] == []
+    assert [
+        name for name in (*specs, "Preset", "Arg", "Metric", "TrainingObserver") if f"`{name}`" not in headings
+    ] == []
 
 
 def test_a_stale_page_is_noticed_and_repaired(tmp_path, capsys):
@@ -114,3 +118,30 @@ def test_a_stale_page_is_noticed_and_repaired(tmp_path, capsys):
     assert text.endswith("after\n")
     assert "stale text" not in text
     assert reference.main(["--check", str(page)]) == 0
+
+
+def test_the_page_of_the_run_folder_names_every_file():
+    from sf_core.learner import checkpoint_folder
+    from sf_core.runner.run_folder import RunFolder
+
+    page = (ROOT / "docs" / "run-folder.md").read_text("utf-8")
+    folder = RunFolder("train_dir", "maze")
+    names = [
+        getattr(folder, name).name
+        for name, member in vars(RunFolder).items()
+        if isinstance(member, property) and name != "holds_a_run"
+    ]
+    names += [checkpoint_folder.MODEL_FILE, checkpoint_folder.OPTIMIZER_FILE, checkpoint_folder.JSON_FILE]
+    assert "metrics.jsonl" in names
+    assert [name for name in names if name not in page] == []
+
+
+def test_the_page_of_the_run_folder_names_every_key_of_a_report_and_every_origin():
+    from sf_core.cfg.config import ORIGINS
+    from sf_core.runner.summaries import Report
+
+    page = (ROOT / "docs" / "run-folder.md").read_text("utf-8")
+    report = Report(
+        0, 0, 0, 0, 0.0, (0.0, 0.0, 0.0), 0, {}, {}, {}, {"approximate_bootstraps": 0, "skipped_updates": 0}
+    )
+    assert [key for key in (*report.to_json(), *ORIGINS) if f"`{key}`" not in page] == []

@@ -37,7 +37,9 @@ class FreshEnvironment:
     @property
     def variables(self) -> dict[str, str]:
         """The process environment of a shell in which this one is active."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SF_", "PIP_"))}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SF_", "PIP_"))
+        }
         return {
             **inherited,
             "VIRTUAL_ENV": str(self.path),

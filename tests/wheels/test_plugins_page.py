@@ -44,6 +44,12 @@ def comparable(line: str) -> str:
     return re.sub(r"\d+ms", "ms", " ".join(line.split()))
 
 
+def documented_names() -> set[str]:
+    """What the table of `docs/run-folder.md` says a run folder holds."""
+    page = (ROOT / "docs" / "run-folder.md").read_text("utf-8")
+    return {name.partition("/")[0] for name in re.findall(r"^\| \[?`([^`]+)`.*\|$", page, re.MULTILINE)}
+
+
 def test_the_page_is_read_as_meant():
     page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
     found = steps()
@@ -63,6 +69,9 @@ def test_the_commands_of_the_page_do_what_it_says(fresh_environment, tmp_path):
             for line in (comparable(line) for line in step.output if line != "..."):
                 assert line in written[position:], f"{step.commands[-1]}\nshould show: {line}\nshows:\n{done.stdout}"
                 position = written.index(line, position) + 1
-        assert (tmp_path / "train_dir" / "maze" / "replay.mp4").stat().st_size > 0
+        run = tmp_path / "train_dir" / "maze"
+        assert (run / "replay.mp4").stat().st_size > 0
+        undocumented = {path.relative_to(run).parts[0] for path in run.rglob("*")} - documented_names()
+        assert undocumented == set()
     finally:
         fresh_environment.run("python", "-m", "pip", "uninstall", "--yes", "my-env-plugin")

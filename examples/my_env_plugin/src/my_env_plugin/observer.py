@@ -17,8 +17,8 @@ class MazeGoal(TrainingObserver):
         self._goal = cfg.maze_goal
         self._solved: deque[float] = deque(maxlen=WINDOW)
 
-    def on_episodes(self, run, policy_id, episodes) -> None:
-        self._solved.extend(e.extra_stats["maze_solved"] for e in episodes if "maze_solved" in e.extra_stats)
+    def on_episodes(self, run, policy_id, stats) -> None:
+        self._solved.extend(e.extra_stats["maze_solved"] for e in stats if "maze_solved" in e.extra_stats)
         if len(self._solved) == WINDOW and self.share >= self._goal:
             run.request_stop(f"{self.share:.0%} of the last {WINDOW} mazes were solved")
 
