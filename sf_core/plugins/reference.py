@@ -89,7 +89,8 @@ def updated(page: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+    # a formatter of the code in pages would disagree with the docstrings
+    return f"{before}{BEGIN}\n<!-- fmt: off -->\n\n{reference()}\n<!-- fmt: on -->\n{END}{after}"
 
 
 def main(argv: list[str] | None = None) -> int:
