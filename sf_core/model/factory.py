@@ -18,7 +18,7 @@ from sf_core.model.actor_critic import ActorCritic
 from sf_core.model.core import ModelCore
 from sf_core.model.decoder import Decoder
 from sf_core.model.encoder import Encoder
-from sf_core.plugins.plan import ComponentRef, ModelPlan
+from sf_core.plugins.plan import ComponentRef, ModelPlan, resolve_ref
 from sf_core.plugins.script import global_model_factory as global_model_factory  # a face of the registering half
 from sf_core.utils.attr_dict import AttrDict
 from sf_core.utils.errors import UsageError
@@ -37,9 +37,19 @@ class ModelFactory:
         self.plan = plan
 
     def make_model_encoder_func(self, cfg: AttrDict, obs_space: spaces.Dict) -> Encoder:
-        """The chosen encoder for flat observations."""
-        with _attributed("encoder", self.plan.encoder):
-            encoder: Encoder = _sized("encoder", self.plan.encoder, self.plan.encoder.make(cfg, obs_space))
+        """The chosen encoder for flat observations.
+
+        Raises:
+            UsageError: the encoder says of itself that it does not take these.
+        """
+        chosen = self.plan.encoder
+        with _attributed("encoder", chosen):
+            if chosen.accepts and not resolve_ref(chosen.accepts)(obs_space):
+                found = ", ".join(f"{key} {space.shape}" for key, space in obs_space.spaces.items())
+                raise UsageError(
+                    f"encoder {chosen.qualified} does not take these observations ({found}); choose another --encoder."
+                )
+            encoder: Encoder = _sized("encoder", chosen, chosen.make(cfg, obs_space))
         return encoder
 
     def make_model_core_func(self, cfg: AttrDict, input_size: int) -> ModelCore:

@@ -10,18 +10,22 @@ from sf_core.plugins.specs import ActorCriticSpec, CoreSpec, DecoderSpec, Encode
 GYMNASIUM_FACTORY = "sf_core.envs.gymnasium_envs:make_gymnasium_env"
 FUNCTION_FACTORY = "sf_core.envs.gymnasium_envs:make_from_function"
 
-# Small networks and short rollouts: the whole problem fits in a few hundred thousand steps.
+# Small networks, short rollouts, short horizons (after the tuned PPO settings of RL Baselines3 Zoo): mean return 475 in
+# well under 300,000 steps. Raise the budget with --train_for_env_steps; the learning rate falls to zero over it.
 CARTPOLE_DEFAULTS = {
     "use_rnn": False,
-    "normalize_input": True,
-    "rollout": 32,
-    "batch_size": 1024,
-    "num_epochs": 4,
     "encoder_mlp_layers": [64, 64],
     "nonlinearity": "tanh",
-    "gamma": 0.99,
+    "rollout": 32,
+    "batch_size": 256,
+    "num_epochs": 10,
+    "gamma": 0.98,
+    "gae_lambda": 0.8,
+    "ppo_clip_ratio": 0.2,
     "learning_rate": 0.001,
-    "exploration_loss_coeff": 0.001,
+    "lr_schedule": "linear_decay",
+    "exploration_loss_coeff": 0.0,
+    "train_for_env_steps": 300_000,
 }
 
 

@@ -25,12 +25,16 @@ class EnvError(RuntimeError):
 
 @dataclass(frozen=True)
 class ComponentRef:
-    """One chosen component: `make(...)` calls its factory with its own static parameters added."""
+    """One chosen component: `make(...)` calls its factory with its own static parameters added.
+
+    `accepts` is a ref to a predicate on observation spaces; only encoders have one.
+    """
 
     name: str
     plugin: str
     factory: Ref
     params: Mapping[str, Any] = field(default_factory=dict)
+    accepts: Ref = ""
 
     @property
     def qualified(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_core.plugins.plan import ComponentRef, EnvPlan, ModelPlan, ObserverRef, RunPlan
 from sf_core.plugins.resolution import Choice
-from sf_core.plugins.specs import EnvSpec, ObserverSpec, Spec
+from sf_core.plugins.specs import EncoderSpec, EnvSpec, ObserverSpec, Spec
 
 if TYPE_CHECKING:
     from sf_core.plugins.manager import Manager
@@ -77,7 +77,7 @@ class _Planner:
         for name in self.cfg.get("observers") or ():
             spec = self._resolve("observer", name, "observers", env_plugin)
             critical = isinstance(spec, ObserverSpec) and spec.critical
-            yield ObserverRef(spec.name, spec.plugin, spec.factory, spec.params, critical)
+            yield ObserverRef(spec.name, spec.plugin, spec.factory, spec.params, critical=critical)
 
     def _asked_for(self, option: str, value: Any) -> bool:
         origin = getattr(self.cfg, "origin", None)
@@ -100,7 +100,8 @@ class _Planner:
 
 
 def _component(spec: Spec) -> ComponentRef:
-    return ComponentRef(spec.name, spec.plugin, spec.factory, spec.params)
+    accepts = spec.accepts if isinstance(spec, EncoderSpec) else ""
+    return ComponentRef(spec.name, spec.plugin, spec.factory, spec.params, accepts)
 
 
 def _package(manager: Manager, plugin: str) -> dict[str, str]:

@@ -50,7 +50,8 @@ def make_display(cfg: Config, console: Console | None = None) -> Display:
 class _LogRoute:
     """Sends the log to `handler` between start and stop, unless the program that calls us configured logging itself."""
 
-    def __init__(self, handler: logging.Handler) -> None:
+    def __init__(self, handler: logging.Handler, verbose: bool) -> None:
+        handler.setLevel(logging.DEBUG if verbose else logging.INFO)
         self._handler = handler
         self._active = False
 
@@ -77,7 +78,7 @@ class PlainDisplay:
         self._console = console
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("[%(levelname).1s %(asctime)s] %(message)s", "%H:%M:%S"))
-        self._route = _LogRoute(handler)
+        self._route = _LogRoute(handler, bool(cfg.get("verbose")))
 
     def start(self) -> None:
         """Take over the log's output."""
@@ -120,7 +121,7 @@ class LiveDisplay:
         self._next_point_s = 0.0
         self._live = Live(console=console, refresh_per_second=4, transient=False)
         handler = RichHandler(console=console, show_path=False, markup=False, log_time_format="%H:%M:%S")
-        self._route = _LogRoute(handler)
+        self._route = _LogRoute(handler, bool(cfg.get("verbose")))
 
     def start(self) -> None:
         """Begin to draw; log lines appear above the panel."""

@@ -1,8 +1,15 @@
-"""What a process may use: its share of the cores, set once."""
+"""What a process may use: its share of the cores, and how much of it one phase of the work is worth."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+_PRODUCTS_PER_THREAD = 1e8
+"""Multiply-adds of one call from which another thread pays for being woken and waited for (measured on two cores)."""
 
 
 def available_cores() -> int:
@@ -12,8 +19,34 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def set_thread_budget(num_threads: int) -> None:
-    """Let torch use `num_threads` threads; 0 means every core this process may run on."""
-    import torch
+@dataclass(frozen=True)
+class ThreadBudget:
+    """Threads torch uses while acting and while learning. Both are fixed for a run, so that its results are, too."""
 
-    torch.set_num_threads(num_threads or available_cores())
+    inference: int
+    learner: int
+
+    def use_for_inference(self) -> None:
+        """Called when a rollout begins."""
+        torch.set_num_threads(self.inference)
+
+    def use_for_learner(self) -> None:
+        """Called when a training iteration begins."""
+        torch.set_num_threads(self.learner)
+
+
+def thread_budget(network: nn.Module, num_threads: int, *, acting_rows: int, minibatch_rows: int) -> ThreadBudget:
+    """How many of `num_threads` a network is worth, for batches of these sizes.
+
+    Small matrices are multiplied faster by one thread than two can agree on sharing them; where other processes want
+    the same cores, the threads wait for each other and a policy of two small layers acts ten times more slowly.
+    Convolutions always have enough work.
+    """
+    if any(isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) for module in network.modules()):
+        return ThreadBudget(num_threads, num_threads)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+
+    def worth(rows: int) -> int:
+        return max(1, min(num_threads, round(rows * weights / _PRODUCTS_PER_THREAD)))
+
+    return ThreadBudget(worth(acting_rows), worth(minibatch_rows))

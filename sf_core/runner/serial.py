@@ -13,6 +13,7 @@ from sf_core.cfg.config import Config
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.slots import SlotState
 from sf_core.rollout.train_batch import take_batch
+from sf_core.runner.process import available_cores
 from sf_core.runner.records import RunRecords
 from sf_core.runner.run_folder import RunFolder
 from sf_core.runner.signals import StopSignal
@@ -32,6 +33,8 @@ class SerialRunner:
             cfg = cfg.replace("engine", serial_mode=True)
         if cfg.seed is None:
             cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
+        if not cfg.torch_threads:
+            cfg = cfg.replace("auto", torch_threads=available_cores())
         folder = RunFolder(cfg.train_dir, cfg.experiment)
         folder.check()
         cfg, vector = build_vector(cfg, plan)
@@ -66,6 +69,7 @@ class SerialRunner:
     def _collect(self, stop_signal: StopSignal) -> bool:
         """One rollout of every agent; False when interrupted, in which case its slots are given back."""
         worker, inference, slots, clock = self.parts.worker, self.parts.inference, self.parts.slots, self.records.clock
+        self.parts.threads.use_for_inference()
         claimed = slots.claim(worker.num_agents)
         clock.start("env")
         request = worker.begin(0, claimed)
@@ -87,6 +91,7 @@ class SerialRunner:
         """Take a dataset, train on it, publish the new weights."""
         parts, clock = self.parts, self.records.clock
         clock.start("learner")
+        parts.threads.use_for_learner()
         taken = parts.slots.take(parts.rollouts_per_dataset)
         stats = parts.learner.train(take_batch(parts.buffers, taken, parts.policy.device))
         parts.store.publish(parts.policy, parts.learner.policy_version)

@@ -26,7 +26,7 @@ from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.slots import SlotTable
 from sf_core.runner.observers import ObserverHost
-from sf_core.runner.process import set_thread_budget
+from sf_core.runner.process import ThreadBudget, thread_budget
 from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.rollout_worker import RolloutWorker
@@ -44,6 +44,7 @@ class SerialParts:
     learner: Learner
     policy: Policy
     store: PolicyStore
+    threads: ThreadBudget
     generators: dict[str, torch.Generator]
     """Sources of randomness that a checkpoint keeps."""
 
@@ -66,7 +67,6 @@ def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector]:
 
 def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> SerialParts:
     """Model, buffers, sampler and learner of a serial run around `vector`."""
-    set_thread_budget(cfg.torch_threads)
     torch.manual_seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)  # for env code that draws from the global generator
 
@@ -96,6 +96,9 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> Seria
         learner=Learner(cfg, policy),
         policy=policy,
         store=PolicyStore(),
+        threads=thread_budget(
+            actor_critic, cfg.torch_threads, acting_rows=vector.num_agents, minibatch_rows=cfg.batch_size
+        ),
         generators={"actions": actions},
     )
 
