@@ -75,7 +75,7 @@ def test_saved_values_of_script_arguments_come_back_typed():
 @pytest.mark.parametrize("behavior", ["restart", "overwrite"])
 def test_a_run_that_is_not_continued_brings_nothing_back(train, cfg_of, behavior):
     train("--env=CartPole-v1", "--gamma=0.5")
-    assert cfg_of(*RUN, "--env=CartPole-v1", f"--restart_behavior={behavior}").gamma == 0.99
+    assert cfg_of(*RUN, "--env=CartPole-v1", f"--restart_behavior={behavior}").gamma == 0.98
 
 
 def test_what_describes_only_the_command_does_not_come_back(train, cfg_of, plugin):
@@ -135,7 +135,7 @@ def test_evaluation_takes_everything_from_the_run(train, cfg_of):
 
 
 def test_evaluation_is_not_stopped_by_what_only_matters_for_training(train, cfg_of):
-    train("--env=CartPole-v1", "--async_rl=False", "--num_workers=4", "--num_envs_per_worker=8")
+    train("--env=CartPole-v1", "--async_rl=False", "--num_workers=2", "--num_envs_per_worker=4")
     assert cfg_of(*RUN, "--num_workers=3", evaluation=True).num_workers == 3
 
 
