@@ -4,7 +4,8 @@ In: a `TrainBatch`. Out: changed weights in the policy it was given, and `Update
 from nor who uses the weights next; formulas live in the files it calls.
 
 Sample Factory's learner (`learner.py`) with these deliberate differences. Statistics of observations and returns change
-once per iteration, after its last minibatch and from valid rows only, so that acting and learning see the same numbers.
+once per iteration, after its last minibatch and from valid rows only, so that acting and learning see the same numbers,
+and the value head is rescaled with them, so that no value moves because its unit does.
 The learning rate is not scaled by the fraction of valid samples: every loss is a mean over valid samples already, and a
 smaller step on top would count the missing ones twice. Transitions, not rows, are counted as steps. Updates that are
 not finite are skipped. On resume the command line's learning rate and optimizer settings win.
@@ -29,6 +30,7 @@ from sf_core.learner.optimizer import (
     restore_optimizer,
     set_learning_rate,
 )
+from sf_core.learner.popart import values_preserved
 from sf_core.learner.ppo import Coefficients, minibatch_loss
 from sf_core.learner.prepare import make_targets, prepare_segments, to_head_units
 from sf_core.learner.random_state import capture_random_state, restore_random_state
@@ -270,7 +272,8 @@ class Learner:
         actor_critic.obs_normalizer.update(observation, finite)
         if actor_critic.returns_normalizer is not None:
             value_target = targets.value_target.t()  # [B, T]
-            actor_critic.returns_normalizer.update(value_target, train & value_target.isfinite())
+            with values_preserved(actor_critic):
+                actor_critic.returns_normalizer.update(value_target, train & value_target.isfinite())
 
     def _set_lr(self, lr: float) -> None:
         self.lr = lr

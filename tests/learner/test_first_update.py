@@ -72,6 +72,15 @@ def reference_ppo(cfg, actor_critic, batch):
             (policy_loss + cfg.value_loss_coeff * value_loss - cfg.exploration_loss_coeff * entropy).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.max_grad_norm)
             adam.step()
+    # one update of the return statistics, and V in reward units stays where it is
+    targets = torch.tensor([s[3] + v for s in samples if batch.valid[s[:2]] for v in [s[2] * ret_std + ret_mean]])
+    n, c, delta = len(targets), float(ret.count), float(targets.double().mean()) - ret_mean
+    new_mean = ret_mean + delta * n / (c + n)
+    new_var = float(ret.var) * c + float(targets.double().var(correction=0)) * n + delta**2 * c * n / (c + n)
+    new_std = (new_var / (c + n) + 1e-5) ** 0.5
+    with torch.no_grad():
+        model.critic_linear.weight.mul_(ret_std / new_std)
+        model.critic_linear.bias.mul_(ret_std / new_std).add_((ret_mean - new_mean) / new_std)
     return dict(model.named_parameters())
 
 

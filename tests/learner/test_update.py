@@ -341,7 +341,8 @@ def test_an_update_that_is_not_finite_is_skipped_counted_and_blamed(bench, caplo
     assert (stats.num_optimizer_steps, stats.skipped_updates, learner.policy_version) == (0, 1, 0)
     assert stats.culprits == (culprit,)
     assert culprit in caplog.text
-    weights = [name for name in before if "normalizer" not in name]
+    # statistics learn from the finite rows, and the value head is rescaled with those of returns
+    weights = [name for name in before if "normalizer" not in name and "critic_linear" not in name]
     assert_same({n: before[n] for n in weights}, {n: after[n] for n in weights})
     assert all(x.isfinite().all() for x in after.values())
     assert learner.train(batch).num_optimizer_steps == 1  # and the next batch is learned from
