@@ -182,6 +182,8 @@ NORMALIZATION = OptionGroup(
             type=BOOL,
             default=True,
             help="learn values in units of the running deviation of returns",
+            differs="when the running mean and deviation change, the value head is rescaled so that no value moves "
+            "(PopArt); there values drift with their unit",
         ),
     ),
 )
