@@ -56,7 +56,7 @@ class SharedFile:
             self.descriptor = -1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attach, (reduction.DupFd(self.descriptor),)  # type: ignore[attr-defined]
+        return _attach, (reduction.DupFd(self.descriptor),)
 
 
 class Arena:

@@ -117,7 +117,7 @@ class Crew:
         for inference, (theirs, ours) in zip(self.inference, pairs, strict=True):
             theirs.close()
             inference.control.send(Connect(worker))
-            reduction.send_handle(inference.control, ours.fileno(), inference.process.pid)  # type: ignore[attr-defined]
+            reduction.send_handle(inference.control, ours.fileno(), inference.process.pid)
             ours.close()
         return member
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -124,10 +125,8 @@ class _InferenceProcess:
         )
         self._approximate[0] = self._inference.approximate_bootstraps
         for descriptor, data in asked:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # the worker died; its end of file follows
                 os.write(descriptor, data)
-            except (BrokenPipeError, ConnectionResetError):  # the worker died; the end of its connection follows
-                pass
 
     def connect(self, worker: int, connection: Connection) -> None:
         """Listen to a worker."""
@@ -141,5 +140,5 @@ class _InferenceProcess:
 
 
 def _receive_connection(control: Connection) -> Connection:
-    connection: Connection = Connection(reduction.recv_handle(control))  # type: ignore[attr-defined]
+    connection: Connection = Connection(reduction.recv_handle(control))
     return connection

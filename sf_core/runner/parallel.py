@@ -13,7 +13,6 @@ from __future__ import annotations
 import atexit
 import secrets
 import selectors
-import time
 from collections.abc import Sequence
 from multiprocessing import connection
 from typing import Any
@@ -382,6 +381,7 @@ class ParallelRunner:
         for member, silence_s in silent_members(
             self._crew.members(), self.parts.vitals, self.cfg.heartbeat_reporting_interval
         ):
-            log.error("%s has been silent for %.0f s and is ended; its stack follows on stderr", member.title, silence_s)
+            log.error(
+                "%s has been silent for %.0f s and is ended; its stack follows on stderr", member.title, silence_s
+            )
             end_silent(member)
-

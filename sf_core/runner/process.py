@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -72,7 +72,7 @@ class Role:
 def pipe() -> tuple[Connection, Connection]:
     """Both ends of a two-way connection between processes."""
     here, there = multiprocessing.get_context("spawn").Pipe(duplex=True)
-    return here, there  # type: ignore[return-value]
+    return here, there
 
 
 def start_process(role: Role, target: Callable[..., None], *args: Any) -> BaseProcess:
@@ -147,10 +147,8 @@ class _ToRunner(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One record as plain text."""
-        try:
+        with suppress(OSError):  # the runner is gone
             self._control.send(Said(record.levelno, self.format(record)))
-        except OSError:  # the runner is gone
-            pass
 
 
 @contextmanager

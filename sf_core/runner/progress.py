@@ -16,9 +16,17 @@ from sf_core.runner.summaries import Report
 class Trained(Protocol):
     """Counters of the learner, which say how far a run is."""
 
-    env_steps: int
-    agent_steps: int
-    policy_version: int
+    @property
+    def env_steps(self) -> int:
+        """Env steps trained on so far."""
+
+    @property
+    def agent_steps(self) -> int:
+        """Agent steps trained on so far."""
+
+    @property
+    def policy_version(self) -> int:
+        """Optimizer steps so far."""
 
 
 class Progress:

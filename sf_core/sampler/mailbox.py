@@ -1,8 +1,8 @@
 """What a request to inference consists of, where both sides see it: one row for each agent.
 
-In: an `InferenceRequest` of a group. Out: the same request, in another process. What travels besides is `MESSAGE`, eight
-bytes that say which group stands at which row; everything else lies here or in the rollout buffers. A group has one
-request under way at a time, so nothing is overwritten before it was answered. Not known here: how messages travel.
+In: an `InferenceRequest` of a group. Out: the same request, in another process. What travels besides is `MESSAGE`,
+eight bytes that say which group stands at which row; everything else lies here or in the rollout buffers. A group has
+one request under way at a time, so nothing is overwritten before it was answered. Not known here: how messages travel.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class Mailbox:
         """Write a request of the group that has `agents`."""
         if request.t == 0:
             self.slots[agents] = request.slots
-        for flags, rows in ((self.final[agents], request.final_rows), (self.approximate[agents], request.approximate_rows)):
+        for flags, rows in (
+            (self.final[agents], request.final_rows),
+            (self.approximate[agents], request.approximate_rows),
+        ):
             flags[:] = False
             if len(rows):
                 flags[rows] = True
