@@ -43,7 +43,7 @@ class LearnerTask:
 def learner_main(role: Role, task: LearnerTask) -> None:
     """The body of the process."""
     begin_process(role, task.control)
-    with failures_to(task.control):
+    with failures_to(task.control, leave_at_once=True):
         build = task.control.recv()
         assert isinstance(build, Build)
         cfg, info = build.cfg, build.info

@@ -107,6 +107,7 @@ class ParallelRunner:
                 learner=self.learner,
                 time_s=self._time.seconds,
                 counters=self._counters,
+                bottleneck=self._time.bottleneck,
             )
         except BaseException:
             self.close()

@@ -111,12 +111,20 @@ def begin_process(role: Role, control: Connection) -> None:
 
 
 @contextmanager
-def failures_to(control: Connection) -> Iterator[None]:
-    """Report what went wrong, and end; when the runner is gone, end quietly."""
+def failures_to(control: Connection, *, leave_at_once: bool = False) -> Iterator[None]:
+    """Report what went wrong, and end; when the runner is gone, end quietly.
+
+    `leave_at_once` skips the interpreter's own end, which takes a library as large as torch a second.
+    """
     try:
         yield
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        sys.exit(0)  # the other end is gone; whoever closed it knows why
+        # the other end is gone; whoever closed it knows why
+        if leave_at_once:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        sys.exit(0)
     except Exception as error:
         sentence = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
         try:

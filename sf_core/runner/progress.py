@@ -70,6 +70,7 @@ class Progress:
         time_s: Mapping[str, float],
         counters: Mapping[str, int] | None = None,
         extra: Mapping[str, float] | None = None,
+        bottleneck: str = "",
     ) -> Report:
         """The state of the run now."""
         short, middle, long = self._rate.rates()
@@ -86,4 +87,5 @@ class Progress:
             time_s=time_s,
             counters=counters or {},
             extra=extra or {},
+            bottleneck=bottleneck,
         )

@@ -44,6 +44,7 @@ class RunRecords:
         learner: how far it is, and its checkpoints.
         time_s: seconds per part of the work so far.
         counters: numbers that the engine counts.
+        bottleneck: one sentence on what limits the run; empty where there is nothing to say.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class RunRecords:
         learner: SavedLearner,
         time_s: Callable[[], Mapping[str, float]],
         counters: Callable[[], Mapping[str, int]],
+        bottleneck: Callable[[], str] = str,
     ) -> None:
         self._cfg, self._plan, self._folder = cfg, plan, folder
         self._report_header = report_header
-        self._learner, self._time_s, self._counters = learner, time_s, counters
+        self._learner, self._time_s, self._counters, self._bottleneck = learner, time_s, counters, bottleneck
         self._checkpoints = CheckpointSchedule(cfg, learner)
         self._continues = cfg.restart_behavior == "resume" and self._checkpoints.restore()
         self._run = ObservedRun(cfg, plan, folder.path, lambda policy_id: learner.env_steps)
@@ -151,6 +153,8 @@ class RunRecords:
         write_json(self._folder.result, self._result(status, reason, report))
         for name in self.observers.disabled:
             log.warning("Observer %s was switched off during the run", name)
+        if report.bottleneck:
+            log.info(report.bottleneck)
         log.info("%s: %s", status.name.capitalize(), reason)
 
     def _saved(self, path: Path) -> None:
@@ -164,7 +168,7 @@ class RunRecords:
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:
         counters = {**self._counters(), "skipped_updates": self._skipped_updates}
-        return self.progress.report(self._time_s(), counters, extra)
+        return self.progress.report(self._time_s(), counters, extra, self._bottleneck())
 
     def _result(self, status: ExperimentStatus, reason: str, report: Report) -> dict[str, object]:
         newest = self._checkpoints.newest

@@ -85,9 +85,12 @@ class TimeReport:
         """One sentence: what limits the run, and the flag to turn."""
         busy = self.busy()
         kind = max(busy, key=lambda name: busy[name])
+        if busy[kind] < _WORKS:
+            return ""  # they take turns, or the run has just begun
         return f"{_SENTENCES[kind]} ({kind} works {100 * busy[kind]:.0f} % of its time)"
 
 
+_WORKS = 0.5  # of the time: less, and nobody is waited for
 _SENTENCES = {
     "env": "Environments are the bottleneck: raise --num_workers if cores are idle",
     "inference": "Inference is the bottleneck: raise --num_envs_per_worker for larger batches, or use "
