@@ -127,13 +127,11 @@ class Crew:
         for member in members:
             member.control.close()
         deadline = time.monotonic() + _PATIENCE_S
-        for force in ("", "terminate", "kill"):
-            for member in members:
-                if force and member.process.is_alive():
-                    getattr(member.process, force)()
-            for member in members:
-                member.process.join(max(0.05, deadline - time.monotonic()))
-            deadline = time.monotonic() + 1.0
+        for member in members:
+            member.process.join(max(0.05, deadline - time.monotonic()))
+            if member.process.is_alive():
+                member.process.kill()
+                member.process.join()
         self._closed = True
 
     def _start_learner(self, threads: int) -> Member:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any
 
 from sf_core.runner.messages import Failed, Said
@@ -89,7 +90,9 @@ def start_process(role: Role, target: Callable[..., None], *args: Any) -> BasePr
 
 def begin_process(role: Role, control: Connection) -> None:
     """What every process does first: title, priority, cores, and how it ends when the runner does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches all processes; the runner decides what it means
+    # both reach all processes (a terminal, a batch system); the runner decides what they mean
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave_to_runner)
     _end_with_runner(role.runner)
     faulthandler.enable()  # a crash, or the SIGABRT that a silent process gets, leaves a stack dump on stderr
     try:
@@ -144,6 +147,14 @@ def why_it_ended(title: str, exit_code: int | None) -> str:
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"{title} was killed by {name}{hint}"
     return f"{title} ended with exit code {exit_code}"
+
+
+_own_pid = os.getpid()
+
+
+def _leave_to_runner(number: int, frame: FrameType | None) -> None:
+    if os.getpid() != _own_pid:  # a process that an env forked; it is not ours to keep alive
+        os._exit(128 + number)
 
 
 class _ToRunner(logging.Handler):

@@ -37,7 +37,9 @@ def test_roles_torch_line_recovery_and_interruption(tmp_path):
         assert "libtorch" not in Path(f"/proc/{command.process.pid}/maps").read_text()  # nor the runner
 
         os.kill(found["sf-rollout 1"], signal.SIGKILL)
-        command.until(lambda: command.titles().get("sf-rollout 1", 0) not in (0, found["sf-rollout 1"]), "no new worker")
+        command.until(
+            lambda: command.titles().get("sf-rollout 1", 0) not in (0, found["sf-rollout 1"]), "no new worker"
+        )
         command.until(lambda: last_metrics(tmp_path)["worker_restarts"] == 1, "no restart was counted")
         before = last_metrics(tmp_path)["env_steps"]
         command.until(lambda: last_metrics(tmp_path)["env_steps"] > before, "training did not go on")
@@ -68,13 +70,21 @@ def test_death_of_learner_or_inference_ends_the_run_and_keeps_its_checkpoints(tm
     assert (checkpoints / result["checkpoint"] / "model.safetensors").exists()
 
 
+def test_sigterm_to_everybody_saves_and_ends_the_run(tmp_path):
+    with runs.Command(tmp_path, *OFTEN) as command:
+        command.until_it_trains()
+        os.killpg(command.process.pid, signal.SIGTERM)
+        assert command.wait() == (130, [])
+    assert runs.result_of(tmp_path)["status"] == "interrupted"
+
+
 def test_nothing_outlives_a_runner_that_is_killed(tmp_path):
     with runs.Command(tmp_path, *OFTEN) as command:
         command.until_it_trains()
         command.process.kill()
         code, alive = command.wait()
         assert (code, alive) == (-signal.SIGKILL, [])
-    assert not [path for path in Path("/dev/shm").glob("*sf_core*")]
+    assert not list(Path("/dev/shm").glob("*sf_core*"))
 
 
 def test_an_env_that_raises_is_built_anew_and_its_rollout_is_not_used(tmp_path):
@@ -91,4 +101,6 @@ def test_an_env_that_raises_is_built_anew_and_its_rollout_is_not_used(tmp_path):
 def test_a_crash_at_start_up_ends_the_run_at_once_with_its_cause(tmp_path):
     with runs.Command(tmp_path, "--env=py:fragile_envs:make_broken", path=str(HERE)) as command:
         assert command.wait(60) == (1, [])
-    assert re.search(r"sf-rollout \d was killed by SIGSEGV before its first rollout", runs.result_of(tmp_path)["reason"])
+    assert re.search(
+        r"sf-rollout \d was killed by SIGSEGV before its first rollout", runs.result_of(tmp_path)["reason"]
+    )

@@ -1,6 +1,7 @@
 """Small runs of the parallel engine in every mode: what they collect, how old it is, that they learn and go on."""
 
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 
@@ -74,9 +75,7 @@ def by_env(rollouts):
 def test_serial_and_synchronous_runs_collect_the_same_rollouts(tmp_path):
     flags = (COUNTING, f"--train_for_env_steps={4 * DATASET}")
     _, serial, _ = collected(tmp_path / "serial", *flags, "--serial_mode=True")
-    _, parallel, scalars = collected(
-        tmp_path / "parallel", *flags, "--async_rl=False", "--policy_workers_per_policy=2"
-    )
+    _, parallel, scalars = collected(tmp_path / "parallel", *flags, "--async_rl=False", "--policy_workers_per_policy=2")
     serial, parallel = by_env(serial), by_env(parallel)
     assert sorted(serial) == sorted(parallel) == list(range(8))
     for env, rollouts in serial.items():
@@ -97,7 +96,7 @@ def test_asynchronous_rollouts_are_whole_in_order_and_not_too_old(tmp_path):
         assert (np.diff(rollout["policy_version"]) >= 0).all()  # weights only ever get newer
     assert sorted(observations) == list(range(8))
     for of_env in observations.values():
-        for before, after in zip(of_env, of_env[1:], strict=False):
+        for before, after in itertools.pairwise(of_env):
             np.testing.assert_array_equal(before[-1], after[0])  # row T of one is row 0 of the next: none is missing
     # (num_batches_to_accumulate + 2) x num_epochs x num_batches_per_epoch = 3 x 2 x 1
     assert max(numbers["train/version_diff_max"] for numbers in scalars) <= 6
