@@ -28,7 +28,7 @@ ENGINE = OptionGroup(
             type=INT_OR_AUTO,
             default=AUTO,
             low=1,
-            help="processes that step environments; auto fits the batch in serial and synchronous runs",
+            help="processes that step environments; auto: one per core, fewer where the batch does not divide evenly",
             differs="`auto` by default (there: the number of logical cores)",
         ),
         Option(
@@ -36,7 +36,7 @@ ENGINE = OptionGroup(
             type=INT_OR_AUTO,
             default=AUTO,
             low=1,
-            help="environments of each of them; auto fits the batch in serial and synchronous runs",
+            help="environments of each of them; auto: as many in all as fill a batch with one rollout each",
             differs="`auto` by default (there: 2)",
         ),
         Option(
