@@ -34,7 +34,8 @@ class Member:
         vitals_row: its row in the signs of life.
         up: it said that it is ready.
         proved: it has done its work once; what fails later is worth another try.
-        failure: what it said before it ended.
+        failure: what it said before it ended, or why it was ended.
+        ending_s: when it was told to end because it was silent.
     """
 
     kind: str  # learner, inference or rollout
@@ -47,6 +48,7 @@ class Member:
     up: bool = False
     proved: bool = False
     failure: str = ""
+    ending_s: float = 0.0
 
     @property
     def title(self) -> str:

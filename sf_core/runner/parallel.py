@@ -24,7 +24,7 @@ from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
 from sf_core.envs.env_info import probe_env
 from sf_core.plugins.plan import RunPlan
-from sf_core.rollout.shared_memory import SharedFile
+from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.rollout.slots import SlotState, SlotTable
 from sf_core.runner.crew import Crew, Member
 from sf_core.runner.layout import make_layout, place_groups
@@ -94,6 +94,7 @@ class ParallelRunner:
                 self._crew.start_worker(cfg, self._groups, worker)
             built = self._built()
             self.layout = make_layout(cfg, info, self._groups, built.rnn_size, built.weights)
+            check_memory(self.layout.num_bytes())
             memory.resize(self.layout.num_bytes())
             self.parts = self.layout.attach(memory)
             self.slots = SlotTable(self.layout.num_slots)
@@ -200,6 +201,8 @@ class ParallelRunner:
         return ExperimentStatus.SUCCESS, reason
 
     def _hear(self, member: Member) -> None:
+        if member.control not in self._selector.get_map():
+            return  # its death was noticed in the same moment, and it has been heard out
         try:
             message = member.control.recv()
         except (EOFError, ConnectionResetError):
@@ -377,12 +380,12 @@ class ParallelRunner:
         for worker, attempt in self._restarts.due():
             self._crew.workers[worker].control.close()
             member = self._crew.start_worker(self.cfg, self._groups, worker, attempt)
+            member.proved = True  # it did its work before: if it dies again, it is tried again
             self._send(member, Attach(self.layout, self.records.session_seed))
             self._listen_to(member)
         for member, silence_s in silent_members(
             self._crew.members(), self.parts.vitals, self.cfg.heartbeat_reporting_interval
         ):
-            log.error(
-                "%s has been silent for %.0f s and is ended; its stack follows on stderr", member.title, silence_s
-            )
+            if not member.failure:
+                log.error("%s was silent for %.0f s and is ended; its stack goes to stderr", member.title, silence_s)
             end_silent(member)

@@ -17,6 +17,7 @@ from sf_core.runner.vitals import Vitals
 _MAX_RESTARTS = 10  # of one worker
 _FIRST_BACK_OFF_S = 0.5
 _LONGEST_BACK_OFF_S = 30.0
+_LONGEST_DUMP_S = 3.0
 _START_UP_FACTOR = 3  # importing a simulator may take longer than any step
 
 
@@ -75,7 +76,10 @@ def silent_members(members: Iterable[Member], vitals: Vitals, limit_s: float) ->
 
 
 def end_silent(member: Member) -> None:
-    """End a process so that it leaves a stack dump (see `process.begin_process`)."""
-    if member.process.pid is not None:
+    """End a process so that it leaves a stack dump (see `process.begin_process`); the second time without."""
+    if not member.failure and member.process.pid is not None:
+        member.failure = "silent for too long"
         os.kill(member.process.pid, signal.SIGABRT)
-    member.started_s = time.monotonic()  # it may take a moment
+        member.ending_s = time.monotonic()
+    elif time.monotonic() - member.ending_s > _LONGEST_DUMP_S:  # it is stopped, or deep inside the system
+        member.process.kill()

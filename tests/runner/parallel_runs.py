@@ -92,7 +92,8 @@ class Command:
     def until(self, condition, what, patience_s=60):
         deadline = time.monotonic() + patience_s
         while not condition():
-            assert time.monotonic() < deadline, f"{what}\n{self.output.read_text()}"
+            late = time.monotonic() > deadline or self.process.poll() is not None
+            assert not late, f"{what}\n{self.output.read_text()}"
             time.sleep(0.1)
 
     def until_it_trains(self):

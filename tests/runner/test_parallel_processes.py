@@ -56,6 +56,18 @@ def test_roles_torch_line_recovery_and_interruption(tmp_path):
     assert json.loads((checkpoint / "checkpoint.json").read_text())["env_steps"] == result["env_steps"]
 
 
+def test_a_worker_that_does_not_move_is_ended_and_started_again(tmp_path):
+    with runs.Command(tmp_path, *OFTEN, "--heartbeat_reporting_interval=2") as command:
+        found = command.until_it_trains()
+        os.kill(found["sf-rollout 0"], signal.SIGSTOP)
+        command.until(lambda: last_metrics(tmp_path)["worker_restarts"] == 1, "nobody noticed")
+        before = last_metrics(tmp_path)["episodes"]
+        command.until(lambda: last_metrics(tmp_path)["episodes"] > before, "training did not go on")
+        command.process.send_signal(signal.SIGINT)
+        assert command.wait() == (130, [])
+    assert "sf-rollout 0 was silent for" in (tmp_path / "exp" / "sf_log.txt").read_text()
+
+
 @pytest.mark.parametrize("victim", ["sf-learner 0", "sf-inference 0.0"])
 def test_death_of_learner_or_inference_ends_the_run_and_keeps_its_checkpoints(tmp_path, victim):
     with runs.Command(tmp_path, *OFTEN, "--save_every_sec=1") as command:
