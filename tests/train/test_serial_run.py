@@ -234,3 +234,12 @@ def test_every_kind_of_run_ends_with_finite_weights(tmp_path, flags):
     checkpoint = sorted((tmp_path / "exp" / "checkpoint_p0").glob("checkpoint_*"))[-1]
     assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())
     assert json.loads((tmp_path / "exp" / "result.json").read_text())["skipped_updates"] == 0
+
+
+def test_an_env_whose_code_fails_at_once_is_one_sentence_and_leaves_nothing(tmp_path, capsys):
+    assert train(tmp_path, "--env=py:json:dumps") is ExperimentStatus.FAILURE  # dumps takes other arguments
+    said = capsys.readouterr().err
+    assert "env 'py:json:dumps' (plugin core" in said
+    assert "TypeError" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
