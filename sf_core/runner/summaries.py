@@ -59,7 +59,11 @@ class Report:
 
     def scalars(self) -> dict[str, float]:
         """TensorBoard tags, named as Sample Factory names them."""
-        tags: dict[str, float] = {"perf/_fps": self.fps[0], "perf/_sample_throughput": self.fps[0]}
+        samples_per_frame = self.agent_steps / self.env_steps if self.env_steps else 1.0
+        tags: dict[str, float] = {
+            "perf/_fps": self.fps[0],
+            "perf/_sample_throughput": self.fps[0] * samples_per_frame,
+        }
         for name, spread in self.spreads.items():
             if name in ("reward", "len"):
                 tags[f"{name}/{name}"] = spread.mean

@@ -27,7 +27,7 @@ def report(**changes):
 def test_tags_are_sample_factorys():
     assert report().scalars() == {
         "perf/_fps": 400.0,
-        "perf/_sample_throughput": 400.0,
+        "perf/_sample_throughput": 100.0,  # 160 samples for 640 frames
         "reward/reward": 2.0,
         "reward/reward_min": 1.0,
         "reward/reward_max": 3.0,
