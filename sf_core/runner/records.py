@@ -110,14 +110,14 @@ class RunRecords:
         self._checkpoints.after_iteration(self.progress.episodes, self.progress.seconds, self._saved)
         if self.observers.take_checkpoint_request():
             self._checkpoints.save(self.progress.seconds, self._saved)
-        if time.monotonic() >= self._next_summary_s:
-            self._next_summary_s = time.monotonic() + self._cfg.experiment_summaries_interval
-            self._write_summary()
         self.tick()
 
     def tick(self) -> None:
-        """Show the newest numbers if the last ones are old enough. Cheap enough for every step of the loop."""
+        """Write and show the newest numbers where the last ones are old enough. Cheap enough for every step."""
         now = time.monotonic()
+        if now >= self._next_summary_s:
+            self._next_summary_s = now + self._cfg.experiment_summaries_interval
+            self._write_summary()
         if now >= self._next_show_s:
             self._next_show_s = now + self._display.interval_s
             self._display.show(self._report())
@@ -130,6 +130,8 @@ class RunRecords:
         self._display.show(report)
         self.observers.on_stop(status)
         write_json(self._folder.result, self._result(status, reason, report))
+        if status is ExperimentStatus.FAILURE and set(self._plan.plugins) - {"core"}:
+            log.info("To rule out plugins, run without them: -p no:NAME, or SF_PLUGINS='' for all of them.")
         for name in self.observers.disabled:
             log.warning("Observer %s was switched off during the run", name)
         log.info("%s: %s", status.name.capitalize(), reason)
