@@ -33,6 +33,8 @@ OLD_PATHS = {
 
 @pytest.mark.parametrize("module", OLD_PATHS)
 def test_old_paths_resolve(module):
+    if "torch" in module or ".model." in module:
+        pytest.importorskip("torch")
     for name in OLD_PATHS[module]:
         assert getattr(import_module(module), name) is not None
 
