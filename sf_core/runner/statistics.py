@@ -7,25 +7,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Episode(Protocol):
-    """What a finished episode says of itself (`sf_core.sampler.episode_stats.FinishedEpisode`)."""
-
-    @property
-    def reward(self) -> float:
-        """Raw undiscounted return of the episode."""
-
-    @property
-    def length(self) -> int:
-        """Agent steps in the episode."""
-
-    @property
-    def extra_stats(self) -> Mapping[str, float]:
-        """`info["episode_extra_stats"]` of the last step."""
+from sf_core.plugins.observer import EpisodeView
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,7 @@ class EpisodeStatistics:
         self._frame_skip = frame_skip
         self._last: dict[str, deque[float]] = {}
 
-    def add(self, episodes: Iterable[Episode]) -> None:
+    def add(self, episodes: Iterable[EpisodeView]) -> None:
         """Count finished episodes. Lengths are kept in env steps (agent steps × frame skip)."""
         for episode in episodes:
             self.num_episodes += 1
