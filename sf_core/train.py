@@ -45,9 +45,11 @@ def make_runner(cfg: Config) -> SerialRunner:
         UsageError: an unknown component, a missing package, values that contradict each other.
     """
     from sf_core.cfg.checks import check
+    from sf_core.cfg.resume import check_same_env
     from sf_core.plugins.manager import build_plan, get_manager
 
     cfg = check(cfg)
+    check_same_env(cfg)
     manager = get_manager(tuple(cfg.plugins or ()), strict=bool(cfg.strict_plugins))
     plan = build_plan(cfg, manager)
     manager.configure(cfg, plan)

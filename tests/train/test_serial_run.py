@@ -243,3 +243,12 @@ def test_an_env_whose_code_fails_at_once_is_one_sentence_and_leaves_nothing(tmp_
     assert "TypeError" in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_not_continued_on_another_env(tmp_path):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    before = newest_weights(tmp_path)
+    with pytest.raises(UsageError, match="was trained on CartPole-v1, not on Acrobot-v1"):
+        make_runner(parse(tmp_path, "--env=Acrobot-v1"))
+    assert newest_weights(tmp_path) == before
+    train(tmp_path, "--env=gym:CartPole-v1", f"--train_for_env_steps={2 * DATASET}")  # the same env by another name
