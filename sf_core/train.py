@@ -9,10 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from sf_core.utils.errors import ComponentFailure, UsageError, report_usage_error
+from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 
 if TYPE_CHECKING:
     from sf_core.cfg.config import Config
+    from sf_core.runner.parallel import ParallelRunner
     from sf_core.runner.serial import SerialRunner
 
 
@@ -38,8 +40,8 @@ def run_rl(cfg: Config) -> ExperimentStatus:
     return runner.run()
 
 
-def make_runner(cfg: Config) -> SerialRunner:
-    """The runner for `cfg`, with its environments built and nothing written yet.
+def make_runner(cfg: Config) -> SerialRunner | ParallelRunner:
+    """The runner for `cfg`, with its environments (serial) or processes there and nothing written yet.
 
     Raises:
         UsageError: an unknown component, a missing package, values that contradict each other.
@@ -54,6 +56,14 @@ def make_runner(cfg: Config) -> SerialRunner:
     plan = build_plan(cfg, manager)
     manager.configure(cfg, plan)
 
+    header = manager.report_header(cfg, plan)
+    if not cfg.serial_mode and sys.platform == "win32":
+        log.warning("On Windows everything runs in one process (serial_mode=True).")
+        cfg = cfg.replace("engine", serial_mode=True)
+    if not cfg.serial_mode:
+        from sf_core.runner.parallel import ParallelRunner
+
+        return ParallelRunner(cfg, plan, header)
     from sf_core.runner.serial import SerialRunner
 
-    return SerialRunner(cfg, plan, manager.report_header(cfg, plan))
+    return SerialRunner(cfg, plan, header)

@@ -13,7 +13,7 @@ from sf_core.cfg.config import Config
 from sf_core.cfg.option import AUTO
 from sf_core.utils.errors import UsageError
 
-_ASYNC_ENVS_PER_WORKER = 2  # one group acts while the other steps
+_LEAST_ASYNC_ENVS = 2  # per worker: one acts while the other steps
 
 
 def resolve_num_envs(cfg: Config, agents_per_env: int = 1) -> tuple[int, int]:
@@ -24,6 +24,9 @@ def resolve_num_envs(cfg: Config, agents_per_env: int = 1) -> tuple[int, int]:
     with fewer a dataset would need several rounds and the policy would see less variety. Where agents do not divide the
     dataset, the nearest number of environments below is taken.
 
+    An asynchronous run has a worker for each core, and at least as many environments as fill one dataset: with fewer,
+    requests to inference would be small, and each of them costs almost as much as a large one.
+
     In serial mode workers are only a way of counting, so all environments are one worker's. A command line that was
     meant for an asynchronous run and is run serially by the engine keeps its numbers as far as they fit into a dataset.
 
@@ -32,12 +35,11 @@ def resolve_num_envs(cfg: Config, agents_per_env: int = 1) -> tuple[int, int]:
     """
     serial = bool(cfg.serial_mode)
     workers, envs = cfg.num_workers, cfg.num_envs_per_worker
-    if cfg.async_rl and not serial:
-        return (_usable_cores() if workers == AUTO else workers), (
-            max(_ASYNC_ENVS_PER_WORKER, cfg.worker_num_splits) if envs == AUTO else envs
-        )
     rollouts = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
     wanted = max(1, rollouts // agents_per_env)
+    if cfg.async_rl and not serial:
+        workers = _usable_cores() if workers == AUTO else workers
+        return workers, _async_envs(wanted, workers, cfg.worker_num_splits) if envs == AUTO else envs
     if serial and cfg.origin("serial_mode") == "engine":
         asked = wanted if AUTO in (workers, envs) else workers * envs
         given = workers if workers != AUTO else envs if envs != AUTO else 1
@@ -50,6 +52,12 @@ def resolve_num_envs(cfg: Config, agents_per_env: int = 1) -> tuple[int, int]:
     if envs == AUTO:
         return workers, _share(wanted, workers, "num_workers", "num_envs_per_worker")
     return workers, envs
+
+
+def _async_envs(wanted: int, workers: int, splits: int) -> int:
+    """At least so many that one rollout of each fills a dataset, in groups of equal size."""
+    envs = max(_LEAST_ASYNC_ENVS, -(-wanted // workers))
+    return -(-envs // splits) * splits
 
 
 def _spread(wanted: int, splits: int) -> tuple[int, int]:

@@ -1,26 +1,49 @@
 """When a run saves, and what it adds to a checkpoint beside the learner's state.
 
-In: the learner, the time, the episode statistics. Out: checkpoints, the counters of the one a run continues from.
-Knows nothing of files: `learner.checkpoint` does.
+In: the learner, the time, the episode statistics. Out: requests to save, the counters of the checkpoint a run continues
+from. Knows nothing of files, nor whether the learner is in this process (`saving.py`) or in another
+(`remote_learner.py`).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, Protocol
 
 from sf_core.cfg.config import Config
-from sf_core.learner.checkpoint import Checkpointer
-from sf_core.learner.update import Learner
+from sf_core.runner.messages import Restored, Saved, SaveRequest
 from sf_core.runner.statistics import EpisodeStatistics
 from sf_core.utils.log import log
 
 _LEAST_IMPROVEMENT = 1e-3
+
+
+class SavedLearner(Protocol):
+    """A learner, wherever it is: how far it is, and its checkpoints."""
+
+    @property
+    def policy_version(self) -> int:
+        """Optimizer steps so far."""
+
+    @property
+    def env_steps(self) -> int:
+        """Env steps trained on so far."""
+
+    @property
+    def agent_steps(self) -> int:
+        """Agent steps trained on so far."""
+
+    def restore(self) -> Restored | None:
+        """Put the learner where the run stopped; None where there is nothing to continue."""
+
+    def save(self, request: SaveRequest, done: Callable[[Saved], None]) -> None:
+        """Save the present state, now or soon; `done` hears of it."""
+
+    def wait_for_saves(self) -> None:
+        """Return when everything asked for is on disk."""
 
 
 class CheckpointSchedule:
@@ -28,25 +51,12 @@ class CheckpointSchedule:
 
     Args:
         cfg: intervals, the metric that defines "best".
-        directory: of the policy's checkpoints.
         learner: whose state is saved and restored.
-        description: constant facts that go into every `checkpoint.json` (spaces, components, configuration, plugins).
-        generators: sources of randomness outside of the learner.
     """
 
-    def __init__(
-        self,
-        cfg: Config,
-        directory: Path,
-        learner: Learner,
-        description: Mapping[str, Any],
-        generators: Mapping[str, torch.Generator],
-    ) -> None:
+    def __init__(self, cfg: Config, learner: SavedLearner) -> None:
         self._cfg = cfg
-        self._files = Checkpointer(directory, cfg.keep_checkpoints)
         self._learner = learner
-        self._description = description
-        self._generators = generators
         self._best = -math.inf
         self._last_version = -1
         now = time.monotonic()
@@ -66,14 +76,13 @@ class CheckpointSchedule:
         Raises:
             UsageError: there are checkpoints but none can be read, or they belong to another model.
         """
-        checkpoint = self._files.load(self._cfg.load_checkpoint_kind)
-        if checkpoint is None:
+        restored = self._learner.restore()
+        if restored is None:
             return False
-        self._learner.restore(checkpoint, self._generators)
-        self.seconds = float(checkpoint.facts.get("seconds") or 0.0)
-        self._best = float(checkpoint.facts.get("best_performance") or -math.inf)
-        self._last_version = checkpoint.policy_version
-        self.newest = checkpoint.path
+        self.seconds = restored.seconds
+        self._best = float(restored.best_performance or -math.inf)
+        self._last_version = restored.policy_version
+        self.newest = restored.path
         return True
 
     def after_iteration(self, episodes: EpisodeStatistics, seconds: float, report: Callable[[Path], None]) -> None:
@@ -84,7 +93,8 @@ class CheckpointSchedule:
             self._save_best(episodes, seconds, report)
         if now >= self._due_s["milestone"]:
             self._due_s["milestone"] = now + self._cfg.save_milestones_sec
-            self._note(self._files.save_milestone(self._learner.state(self._generators), self._facts(seconds)), report)
+            request = SaveRequest("milestone", self._facts(seconds))
+            self._learner.save(request, lambda saved: self._note(saved.path, report))
         if now >= self._due_s["latest"]:
             self.save(seconds, report)
 
@@ -93,11 +103,18 @@ class CheckpointSchedule:
         self._due_s["latest"] = time.monotonic() + self._cfg.save_every_sec
         if self._learner.policy_version == self._last_version:
             return
-        path = self._files.save(self._learner.state(self._generators), self._facts(seconds))
-        if path is not None:
-            self._last_version = self._learner.policy_version
-            self.newest = path
-        self._note(path, report)
+
+        def note(saved: Saved) -> None:
+            if saved.path is not None:
+                self._last_version = saved.policy_version
+                self.newest = saved.path
+            self._note(saved.path, report)
+
+        self._learner.save(SaveRequest("latest", self._facts(seconds)), note)
+
+    def wait(self) -> None:
+        """Return when everything asked for is on disk."""
+        self._learner.wait_for_saves()
 
     def _save_best(self, episodes: EpisodeStatistics, seconds: float, report: Callable[[Path], None]) -> None:
         metric = self._cfg.save_best_metric
@@ -105,13 +122,11 @@ class CheckpointSchedule:
         if self._learner.env_steps < self._cfg.save_best_after or not value > self._best + _LEAST_IMPROVEMENT:
             return
         self._best = value
-        path = self._files.save_best(
-            self._learner.state(self._generators), self._facts(seconds), metric=metric, value=value
-        )
-        self._note(path, report)
+        request = SaveRequest("best", self._facts(seconds), metric=metric, value=value)
+        self._learner.save(request, lambda saved: self._note(saved.path, report))
 
     def _facts(self, seconds: float) -> dict[str, Any]:
-        return {**self._description, "seconds": seconds, "best_performance": self._best}
+        return {"seconds": seconds, "best_performance": self._best}
 
     @staticmethod
     def _note(path: Path | None, report: Callable[[Path], None]) -> None:

@@ -157,6 +157,8 @@ class LiveDisplay:
         table.add_row("episode", f"length {number(report.episode_length_mean)}   finished {report.episodes:,}")
         table.add_row("speed", self._speed_line(report))
         table.add_row("time", breakdown(report))
+        if report.bottleneck:
+            table.add_row("limit", Text(report.bottleneck, style="dim"))
         if report.training:
             table.add_row("policy", policy_line(report))
         title = f"[bold]{self._cfg.env}[/bold]  {self._cfg.experiment}"

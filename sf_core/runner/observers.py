@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sf_core.cfg.config import Config
 from sf_core.plugins.observer import EpisodeView, TrainingObserver
+from sf_core.plugins.plan import RunPlan
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 
@@ -125,3 +127,11 @@ class ObserverHost:
                 seat.enabled = False
                 whose = f" ({seat.origin})" if seat.origin else ""
                 log.exception("Observer %s%s failed and is switched off; training goes on", seat.name, whose)
+
+
+def make_observers(cfg: Config, plan: RunPlan, host: ObserverHost) -> None:
+    """Build the chosen observers and seat them in `host`."""
+    for ref in plan.observers:
+        package = plan.plugins.get(ref.plugin, {})
+        origin = " ".join(word for word in (package.get("distribution"), package.get("version")) if word)
+        host.add(ref.qualified, ref.make(cfg), origin=f"plugin {ref.plugin}, {origin}", critical=ref.critical)

@@ -1,52 +1,204 @@
-"""What a process may use: its share of the cores, and how much of it one phase of the work is worth."""
+"""Processes of a run: how one is started, and what it does first.
+
+In: a title, what the process may use, what it shall do. Out: a running process that ends when the runner does. Knows
+nothing of the work; imports no torch.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import faulthandler
+import logging
+import multiprocessing
 import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any
 
-import torch
-from torch import nn
+from sf_core.runner.messages import Failed, Said
+from sf_core.utils.errors import UsageError
+from sf_core.utils.log import log
 
-_PRODUCTS_PER_THREAD = 1e8
-"""Multiply-adds of one call from which another thread pays for being woken and waited for (measured on two cores)."""
+START_METHOD = "SF_START_METHOD"
+"""Environment variable: `spawn` (the default) or `forkserver`."""
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_PR_SET_PDEATHSIG = 1
 
 
 def available_cores() -> int:
     """Cores this process may run on (its affinity mask, where the system has one)."""
+    return len(core_numbers()) or os.cpu_count() or 1
+
+
+def core_numbers() -> tuple[int, ...]:
+    """The numbers of these cores; empty where the system does not say."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return ()
 
 
 @dataclass(frozen=True)
-class ThreadBudget:
-    """Threads torch uses while acting and while learning. Both are fixed for a run, so that its results are, too."""
+class Role:
+    """What a process is called and what it may use.
 
-    inference: int
-    learner: int
-
-    def use_for_inference(self) -> None:
-        """Called when a rollout begins."""
-        torch.set_num_threads(self.inference)
-
-    def use_for_learner(self) -> None:
-        """Called when a training iteration begins."""
-        torch.set_num_threads(self.learner)
-
-
-def thread_budget(network: nn.Module, num_threads: int, *, acting_rows: int, minibatch_rows: int) -> ThreadBudget:
-    """How many of `num_threads` a network is worth, for batches of these sizes.
-
-    Small matrices are multiplied faster by one thread than two can agree on sharing them; where other processes want
-    the same cores, the threads wait for each other and a policy of two small layers acts ten times more slowly.
-    Convolutions always have enough work.
+    Attributes:
+        title: for `ps`.
+        threads: of numerical libraries.
+        niceness: added to that of the runner.
+        cores: it is pinned to; empty for any.
+        runner: process id of the runner.
     """
-    if any(isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) for module in network.modules()):
-        return ThreadBudget(num_threads, num_threads)
-    weights = sum(parameter.numel() for parameter in network.parameters())
 
-    def worth(rows: int) -> int:
-        return max(1, min(num_threads, round(rows * weights / _PRODUCTS_PER_THREAD)))
+    title: str
+    threads: int = 1
+    niceness: int = 0
+    cores: tuple[int, ...] = ()
+    runner: int = 0
 
-    return ThreadBudget(worth(acting_rows), worth(minibatch_rows))
+
+def pipe() -> tuple[Connection, Connection]:
+    """Both ends of a two-way connection between processes."""
+    here, there = multiprocessing.get_context("spawn").Pipe(duplex=True)
+    return here, there
+
+
+def start_process(role: Role, target: Callable[..., None], *args: Any) -> BaseProcess:
+    """Run `target(role, *args)` in a process of its own, never by fork.
+
+    The numerical libraries of the child read their number of threads when they load, from the environment.
+    """
+    context = multiprocessing.get_context(os.environ.get(START_METHOD, "spawn"))
+    process: BaseProcess = context.Process(target=target, args=(role, *args), name=role.title)  # type: ignore[attr-defined]
+    with _environment(dict.fromkeys(_THREAD_VARIABLES, str(role.threads))):
+        process.start()
+    return process
+
+
+def begin_process(role: Role, control: Connection) -> None:
+    """What every process does first: title, priority, cores, and how it ends when the runner does."""
+    # both reach all processes (a terminal, a batch system); the runner decides what they mean
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave_to_runner)
+    _end_with_runner(role.runner)
+    faulthandler.enable()  # a crash, or the SIGABRT that a silent process gets, leaves a stack dump on stderr
+    try:
+        from setproctitle import setproctitle
+
+        setproctitle(role.title)
+    except ImportError:  # a nicety for `ps`
+        pass
+    try:
+        if role.niceness and hasattr(os, "nice"):
+            os.nice(role.niceness)
+        if role.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, role.cores)
+    except OSError as error:  # containers may forbid either
+        log.debug("%s: %s", role.title, error)
+    log.addHandler(_ToRunner(control))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+@contextmanager
+def failures_to(control: Connection, *, leave_at_once: bool = False) -> Iterator[None]:
+    """Report what went wrong, and end; when the runner is gone, end quietly.
+
+    `leave_at_once` skips the interpreter's own end, which takes a library as large as torch a second.
+    """
+    try:
+        yield
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # the other end is gone; whoever closed it knows why
+        if leave_at_once:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        sys.exit(0)
+    except Exception as error:
+        sentence = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+        try:
+            control.send(Failed(sentence, isinstance(error, UsageError), traceback.format_exc()))
+        except OSError:
+            traceback.print_exc()
+        sys.exit(1)
+
+
+def why_it_ended(title: str, exit_code: int | None) -> str:
+    """A process that should not have ended, in words."""
+    if exit_code is not None and exit_code < 0:
+        try:
+            name = signal.Signals(-exit_code).name
+        except ValueError:
+            name = f"signal {-exit_code}"
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"{title} was killed by {name}{hint}"
+    return f"{title} ended with exit code {exit_code}"
+
+
+_own_pid = os.getpid()
+
+
+def _leave_to_runner(number: int, frame: FrameType | None) -> None:
+    if os.getpid() != _own_pid:  # a process that an env forked; it is not ours to keep alive
+        os._exit(128 + number)
+
+
+class _ToRunner(logging.Handler):
+    """Sends what a process says to the runner, which knows the log file and the display."""
+
+    def __init__(self, control: Connection) -> None:
+        super().__init__()
+        self._control = control
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record as plain text."""
+        with suppress(OSError):  # the runner is gone
+            self._control.send(Said(record.levelno, self.format(record)))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _end_with_runner(runner: int) -> None:
+    """On Linux the kernel kills this process when its parent dies; elsewhere it ends at the end of its connections."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):  # a C library without it
+        return
+    if multiprocessing.get_start_method(allow_none=True) != "forkserver" and not _alive(runner):
+        os._exit(1)  # it died before we asked
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True

@@ -17,9 +17,17 @@ from sf_core.runner.summaries import Report
 class Trained(Protocol):
     """Counters of the learner, which say how far a run is."""
 
-    env_steps: int
-    agent_steps: int
-    policy_version: int
+    @property
+    def env_steps(self) -> int:
+        """Env steps trained on so far."""
+
+    @property
+    def agent_steps(self) -> int:
+        """Agent steps trained on so far."""
+
+    @property
+    def policy_version(self) -> int:
+        """Optimizer steps so far."""
 
 
 class Progress:
@@ -63,6 +71,7 @@ class Progress:
         time_s: Mapping[str, float],
         counters: Mapping[str, int] | None = None,
         extra: Mapping[str, float] | None = None,
+        bottleneck: str = "",
     ) -> Report:
         """The state of the run now."""
         short, middle, long = self._rate.rates()
@@ -79,4 +88,5 @@ class Progress:
             time_s=time_s,
             counters=counters or {},
             extra=extra or {},
+            bottleneck=bottleneck,
         )

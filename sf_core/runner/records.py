@@ -7,7 +7,7 @@ Knows nothing of how experience is collected or policies improved.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,20 +16,17 @@ import numpy as np
 
 from sf_core.cfg.config import Config
 from sf_core.cfg.saved import write_config
-from sf_core.learner.update_stats import UpdateStats
 from sf_core.plugins.plan import RunPlan
-from sf_core.runner.checkpointing import CheckpointSchedule
+from sf_core.runner.checkpointing import CheckpointSchedule, SavedLearner
 from sf_core.runner.display import make_display
-from sf_core.runner.observers import ObservedRun, ObserverHost
+from sf_core.runner.observers import ObservedRun, ObserverHost, make_observers
 from sf_core.runner.progress import Progress
 from sf_core.runner.provenance import provenance
 from sf_core.runner.run_folder import RunFolder, write_json
 from sf_core.runner.summaries import Report, SummaryWriter
-from sf_core.runner.wiring import SerialParts, description_of, make_observers
 from sf_core.sampler.messages import FinishedEpisode
 from sf_core.utils.log import log, log_to_file
 from sf_core.utils.status import ExperimentStatus
-from sf_core.utils.stopwatch import Stopwatch
 
 _POLICY = 0
 
@@ -38,17 +35,34 @@ class RunRecords:
     """The folder, display, checkpoints and observers of one run.
 
     Building it restores the checkpoint to continue from but writes nothing; entering it prepares the folder.
+
+    Args:
+        cfg: of the run.
+        plan: of the run.
+        folder: what is written goes there.
+        report_header: lines that plugins add to the beginning of the log.
+        learner: how far it is, and its checkpoints.
+        time_s: seconds per part of the work so far.
+        counters: numbers that the engine counts.
+        bottleneck: one sentence on what limits the run; empty where there is nothing to say.
     """
 
     def __init__(
-        self, cfg: Config, plan: RunPlan, parts: SerialParts, folder: RunFolder, report_header: Sequence[str]
+        self,
+        cfg: Config,
+        plan: RunPlan,
+        folder: RunFolder,
+        report_header: Sequence[str],
+        *,
+        learner: SavedLearner,
+        time_s: Callable[[], Mapping[str, float]],
+        counters: Callable[[], Mapping[str, int]],
+        bottleneck: Callable[[], str] = str,
     ) -> None:
-        self._cfg, self._plan, self._parts, self._folder = cfg, plan, parts, folder
+        self._cfg, self._plan, self._folder = cfg, plan, folder
         self._report_header = report_header
-        learner = parts.learner
-        self._checkpoints = CheckpointSchedule(
-            cfg, folder.checkpoints(_POLICY), learner, description_of(cfg, plan, parts), parts.generators
-        )
+        self._learner, self._time_s, self._counters, self._bottleneck = learner, time_s, counters, bottleneck
+        self._checkpoints = CheckpointSchedule(cfg, learner)
         self._continues = cfg.restart_behavior == "resume" and self._checkpoints.restore()
         self._run = ObservedRun(cfg, plan, folder.path, lambda policy_id: learner.env_steps)
         self.observers = ObserverHost(self._run, strict=bool(cfg.strict_plugins))
@@ -61,11 +75,11 @@ class RunRecords:
         """Seed of the envs of this continuation: the run's, mixed with how far it is, so no episode is played twice."""
         if not self._continues:
             return int(self._cfg.seed)
-        words = np.random.SeedSequence([self._cfg.seed, self._parts.learner.policy_version]).generate_state(1)
+        words = np.random.SeedSequence([self._cfg.seed, self._learner.policy_version]).generate_state(1)
         return int(words[0])
 
     def __enter__(self) -> Self:
-        cfg, folder, learner = self._cfg, self._folder, self._parts.learner
+        cfg, folder, learner = self._cfg, self._folder, self._learner
         folder.prepare(cfg.restart_behavior)
         self._display.start()
         self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
@@ -81,7 +95,6 @@ class RunRecords:
         self.progress = Progress(
             learner, window=cfg.stats_avg, frame_skip=frame_skip, seconds_before=self._checkpoints.seconds
         )
-        self.clock = Stopwatch(("other", "env", "inference", "learner"))
         self._next_show_s = time.monotonic()
         self._next_summary_s = self._next_show_s + cfg.experiment_summaries_interval
         self.observers.on_start()
@@ -101,11 +114,10 @@ class RunRecords:
         self.progress.add_episodes(episodes)
         self.observers.on_episodes(_POLICY, episodes)
 
-    def trained(self, stats: UpdateStats) -> None:
-        """A training iteration ended: save, write and show what is due."""
-        scalars = stats.scalars()
+    def trained(self, scalars: Mapping[str, float], skipped_updates: int) -> None:
+        """A training iteration ended: save, write and show what is due. `scalars` are its numbers by tag."""
         self.progress.add_iteration(scalars)
-        self._skipped_updates += stats.skipped_updates
+        self._skipped_updates += skipped_updates
         self.observers.on_train_step(_POLICY, scalars)
         self._checkpoints.after_iteration(self.progress.episodes, self.progress.seconds, self._saved)
         if self.observers.take_checkpoint_request():
@@ -122,10 +134,19 @@ class RunRecords:
             self._next_show_s = now + self._display.interval_s
             self._display.show(self._report())
 
+    def reason_to_stop(self) -> str:
+        """Why the run is over; empty while it is not."""
+        if self._learner.env_steps >= self._cfg.train_for_env_steps:
+            return f"train_for_env_steps={self._cfg.train_for_env_steps} reached"
+        if self.progress.seconds >= self._cfg.train_for_seconds:
+            return f"train_for_seconds={self._cfg.train_for_seconds} reached"
+        return self.observers.stop_reason
+
     def finish(self, status: ExperimentStatus, reason: str) -> None:
         """Save the last state (after success or an interruption) and write `result.json`."""
         if status is not ExperimentStatus.FAILURE:
             self._checkpoints.save(self.progress.seconds, self._saved)
+            self._checkpoints.wait()
         report = self._write_summary()
         self._display.show(report)
         self.observers.on_stop(status)
@@ -134,23 +155,22 @@ class RunRecords:
             log.info("To rule out plugins, run without them: -p no:NAME, or SF_PLUGINS='' for all of them.")
         for name in self.observers.disabled:
             log.warning("Observer %s was switched off during the run", name)
+        if report.bottleneck:
+            log.info(report.bottleneck)
         log.info("%s: %s", status.name.capitalize(), reason)
 
     def _saved(self, path: Path) -> None:
         self.observers.on_checkpoint(_POLICY, path)
 
     def _write_summary(self) -> Report:
-        report = self._report(self.observers.summaries(_POLICY, self._parts.learner.env_steps))
+        report = self._report(self.observers.summaries(_POLICY, self._learner.env_steps))
         self._run.metrics = report.scalars()
         self._summaries.write(report)
         return report
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:
-        counters = {
-            "approximate_bootstraps": self._parts.inference.approximate_bootstraps,
-            "skipped_updates": self._skipped_updates,
-        }
-        return self.progress.report(self.clock.snapshot(), counters, extra)
+        counters = {**self._counters(), "skipped_updates": self._skipped_updates}
+        return self.progress.report(self._time_s(), counters, extra, self._bottleneck())
 
     def _result(self, status: ExperimentStatus, reason: str, report: Report) -> dict[str, object]:
         newest = self._checkpoints.newest

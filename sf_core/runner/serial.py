@@ -16,21 +16,21 @@ from sf_core.rollout.train_batch import take_batch
 from sf_core.runner.process import available_cores
 from sf_core.runner.records import RunRecords
 from sf_core.runner.run_folder import RunFolder
+from sf_core.runner.saving import LearnerFiles
 from sf_core.runner.signals import StopSignal
-from sf_core.runner.wiring import build_serial_parts, build_vector
+from sf_core.runner.wiring import build_serial_parts, build_vector, description_of
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
+from sf_core.utils.stopwatch import Stopwatch
 
 _MAX_SEED = 2**31
+_PARTS_OF_TIME = ("other", "env", "inference", "learner")
 
 
 class SerialRunner:
     """One run in this process. Building it makes environments and model; `run` is the first to write a file."""
 
     def __init__(self, cfg: Config, plan: RunPlan, report_header: Sequence[str] = ()) -> None:
-        if not cfg.serial_mode:
-            log.warning("This version has the serial engine only: everything runs in one process (serial_mode=True).")
-            cfg = cfg.replace("engine", serial_mode=True)
         if cfg.seed is None:
             cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
         if not cfg.torch_threads:
@@ -40,7 +40,18 @@ class SerialRunner:
         cfg, vector = build_vector(cfg, plan)
         self.cfg = cfg
         self.parts = build_serial_parts(cfg, plan, vector)
-        self.records = RunRecords(cfg, plan, self.parts, folder, report_header)
+        self._clock = Stopwatch(_PARTS_OF_TIME)
+        parts, policy = self.parts, self.parts.policy
+        description = description_of(cfg, plan, policy, parts.worker.num_agents)
+        self.records = RunRecords(
+            cfg,
+            plan,
+            folder,
+            report_header,
+            learner=LearnerFiles(cfg, folder.checkpoints(0), parts.learner, description, parts.generators),
+            time_s=lambda: self._clock.snapshot(),
+            counters=parts.counters,
+        )
 
     def run(self) -> ExperimentStatus:
         """Train until the budget is used up, somebody stops the run or something breaks; leaves `result.json`."""
@@ -58,8 +69,9 @@ class SerialRunner:
 
     def _train(self, stop_signal: StopSignal) -> tuple[ExperimentStatus, str]:
         """Iterate until there is a reason to stop. Only whole iterations are ever part of a checkpoint."""
+        self._clock = Stopwatch(_PARTS_OF_TIME)
         self.parts.worker.reset(self.records.session_seed)
-        while not (reason := self._reason_to_stop()):
+        while not (reason := self.records.reason_to_stop()):
             if not self._collect(stop_signal):
                 return ExperimentStatus.INTERRUPTED, "interrupted"
             while self.parts.slots.count(SlotState.READY) >= self.parts.rollouts_per_dataset:
@@ -68,7 +80,7 @@ class SerialRunner:
 
     def _collect(self, stop_signal: StopSignal) -> bool:
         """One rollout of every agent; False when interrupted, in which case its slots are given back."""
-        worker, inference, slots, clock = self.parts.worker, self.parts.inference, self.parts.slots, self.records.clock
+        worker, inference, slots, clock = self.parts.worker, self.parts.inference, self.parts.slots, self._clock
         self.parts.threads.use_for_inference()
         claimed = slots.claim(worker.num_agents)
         clock.start("env")
@@ -89,7 +101,7 @@ class SerialRunner:
 
     def _train_iteration(self) -> None:
         """Take a dataset, train on it, publish the new weights."""
-        parts, clock = self.parts, self.records.clock
+        parts, clock = self.parts, self._clock
         clock.start("learner")
         parts.threads.use_for_learner()
         taken = parts.slots.take(parts.rollouts_per_dataset)
@@ -97,11 +109,4 @@ class SerialRunner:
         parts.store.publish(parts.policy, parts.learner.policy_version)
         parts.slots.release(taken)
         clock.start("other")
-        self.records.trained(stats)
-
-    def _reason_to_stop(self) -> str:
-        if self.parts.learner.env_steps >= self.cfg.train_for_env_steps:
-            return f"train_for_env_steps={self.cfg.train_for_env_steps} reached"
-        if self.records.progress.seconds >= self.cfg.train_for_seconds:
-            return f"train_for_seconds={self.cfg.train_for_seconds} reached"
-        return self.records.observers.stop_reason
+        self.records.trained(stats.scalars(), stats.skipped_updates)

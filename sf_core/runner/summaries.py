@@ -42,6 +42,8 @@ class Report:
     time_s: Mapping[str, float]
     counters: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
+    bottleneck: str = ""
+    """What limits a parallel run, and the flag to turn."""
 
     @property
     def reward_mean(self) -> float:
@@ -95,6 +97,7 @@ class Report:
             "reward_mean": self.reward_mean,
             "episode_length_mean": self.episode_length_mean,
             "time": {name: round(seconds, 3) for name, seconds in self.time_s.items()},
+            **({"bottleneck": self.bottleneck} if self.bottleneck else {}),
         }
 
 

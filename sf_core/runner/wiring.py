@@ -25,8 +25,7 @@ from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.slots import SlotTable
-from sf_core.runner.observers import ObserverHost
-from sf_core.runner.process import ThreadBudget, thread_budget
+from sf_core.runner.threads import ThreadBudget, thread_budget
 from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.rollout_worker import RolloutWorker
@@ -47,6 +46,10 @@ class SerialParts:
     threads: ThreadBudget
     generators: dict[str, torch.Generator]
     """Sources of randomness that a checkpoint keeps."""
+
+    def counters(self) -> dict[str, int]:
+        """Numbers for the reports."""
+        return {"approximate_bootstraps": self.inference.approximate_bootstraps}
 
 
 def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector]:
@@ -103,25 +106,16 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> Seria
     )
 
 
-def description_of(cfg: Config, plan: RunPlan, parts: SerialParts) -> dict[str, Any]:
+def description_of(cfg: Config, plan: RunPlan, policy: Policy, num_agents: int) -> dict[str, Any]:
     """What every checkpoint says of its run, so that `Policy.load` needs nothing but the checkpoint."""
-    policy = parts.policy
     model = plan.model.to_json()
     return {
         "env": cfg.env,
         "observation_space": space_to_json(policy.observation_space),
         "action_space": space_to_json(policy.action_space),
-        "num_agents": parts.worker.num_agents,
+        "num_agents": num_agents,
         "components": {part: f"{ref['plugin']}/{ref['name']}" for part, ref in model.items()},
         "plugins": {name: dict(record) for name, record in plan.plugins.items()},
         "config": dict(cfg),
         "config_origins": cfg.origins,
     }
-
-
-def make_observers(cfg: Config, plan: RunPlan, host: ObserverHost) -> None:
-    """Build the chosen observers and seat them in `host`."""
-    for ref in plan.observers:
-        package = plan.plugins.get(ref.plugin, {})
-        origin = " ".join(word for word in (package.get("distribution"), package.get("version")) if word)
-        host.add(ref.qualified, ref.make(cfg), origin=f"plugin {ref.plugin}, {origin}", critical=ref.critical)

@@ -46,10 +46,13 @@ def test_a_given_number_that_cannot_fit_is_refused_with_one_that_does():
         resolve_num_envs(default_cfg(serial_mode=True, num_envs_per_worker=64))
 
 
-def test_asynchronous_runs_use_every_core():
-    assert resolve_num_envs(default_cfg()) == (6, 2)
-    assert resolve_num_envs(default_cfg(worker_num_splits=3)) == (6, 3)
-    assert resolve_num_envs(default_cfg(num_workers=3)) == (3, 2)
+def test_asynchronous_runs_use_every_core_and_fill_a_dataset_at_least():
+    # 1024 / 32 = 32 rollouts on 6 workers: 5.3 each, rounded up to groups of equal size
+    assert resolve_num_envs(default_cfg(batch_size=1024)) == (6, 6)
+    assert resolve_num_envs(default_cfg(batch_size=1024, worker_num_splits=4)) == (6, 8)
+    assert resolve_num_envs(default_cfg(batch_size=1024), 4) == (6, 2)  # 8 environments of 4 agents
+    assert resolve_num_envs(default_cfg(batch_size=1024, num_workers=3)) == (3, 12)
+    assert resolve_num_envs(default_cfg(num_workers=3, num_envs_per_worker=8)) == (3, 8)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ HEAVY = ("torch", "numpy", "gymnasium", "cv2", "ale_py", "vizdoom", "jax", "rich
 SIMULATORS = ("cv2", "ale_py", "vizdoom", "jax")
 
 NUMPY_TOO = {
-    "rollout": ("fields", "buffers", "slots"),
-    "sampler": ("rollout_worker", "env_group", "messages", "episode_stats"),
+    "rollout": ("fields", "buffers", "slots", "shared_memory"),
+    "sampler": ("rollout_worker", "env_group", "messages", "episode_stats", "mailbox"),
+    "runner": ("rollout_process",),
 }
 
 
@@ -96,6 +97,10 @@ def test_buffers_and_rollout_workers_import_numpy_and_gymnasium_besides():
     names = [f"sf_core.{room}.{name}" for room, files in NUMPY_TOO.items() for name in files]
     loaded = loaded_after(imports(names))
     assert not loaded & {"torch", "pluggy", "importlib.metadata", "importlib_metadata", *SIMULATORS}
+
+
+def test_the_runner_of_a_parallel_run_does_without_torch():
+    assert "torch" not in loaded_after("import sf_core.runner.parallel")
 
 
 def test_everything_can_be_imported_together():

@@ -192,16 +192,6 @@ def test_an_observer_can_end_the_run(tmp_path):
     assert (result["reason"], result["env_steps"]) == ("seen enough", DATASET)
 
 
-def test_without_serial_mode_the_engine_says_what_it_does(tmp_path, caplog):
-    argv = [flag for flag in SMALL if "serial" not in flag]
-    argv += [f"--train_dir={tmp_path}", f"--train_for_env_steps={DATASET}"]
-    parser, _ = parse_sf_args(argv)
-    run_rl(parse_full_cfg(parser, argv))
-    assert [record.message for record in caplog.records if "serial" in record.message] != []
-    config = json.loads((tmp_path / "exp" / "config.json").read_text())
-    assert (config["values"]["serial_mode"], config["origins"]["serial_mode"]) == (True, "engine")
-
-
 def test_nothing_is_written_when_the_env_does_not_exist(tmp_path):
     with pytest.raises(UsageError):
         make_runner(parse(tmp_path, "--env=gym:NoSuchEnv-v0"))

@@ -15,7 +15,7 @@ ENGINE = OptionGroup(
             type=BOOL,
             default=False,
             help="everything in this process, in a fixed order: the same seed gives the same bits",
-            differs="deterministic; until the parallel engine is there every run is serial and says so",
+            differs="deterministic",
         ),
         Option(
             name="async_rl",
@@ -28,7 +28,7 @@ ENGINE = OptionGroup(
             type=INT_OR_AUTO,
             default=AUTO,
             low=1,
-            help="processes that step environments; auto fits the batch in serial and synchronous runs",
+            help="processes that step environments; auto: one per core, fewer where the batch does not divide evenly",
             differs="`auto` by default (there: the number of logical cores)",
         ),
         Option(
@@ -36,7 +36,7 @@ ENGINE = OptionGroup(
             type=INT_OR_AUTO,
             default=AUTO,
             low=1,
-            help="environments of each of them; auto fits the batch in serial and synchronous runs",
+            help="environments of each of them; auto: as many in all as fill a batch with one rollout each",
             differs="`auto` by default (there: 2)",
         ),
         Option(
@@ -87,7 +87,8 @@ ENGINE = OptionGroup(
             name="decorrelate_envs_on_one_worker",
             type=BOOL,
             default=True,
-            help=f"random first steps, different for every environment of a worker; {_PARALLEL}",
+            automatic="environments of one group are stepped together; each has a seed of its own",
+            help="random first steps, different for every environment of a worker",
         ),
         Option(
             name="actor_worker_gpus",

@@ -1,6 +1,6 @@
 from torch import nn
 
-from sf_core.runner.process import ThreadBudget, thread_budget
+from sf_core.runner.threads import ThreadBudget, thread_budget
 
 
 def test_small_matrices_get_one_thread_and_large_ones_more():

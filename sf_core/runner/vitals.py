@@ -1,0 +1,99 @@
+"""Signs of life and use of time of every process, where all can see them.
+
+In: each process writes its own row. Out: who has been silent for how long, who works and who waits. numpy only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+LEARNER = 0  # row; the inference processes follow, then the rollout workers
+
+
+class Vitals:
+    """One row per process.
+
+    Attributes:
+        heartbeat_s: `[P]` float64, `time.monotonic()` of the last sign of life; 0 before the first.
+        busy_s: `[P]` float64, seconds spent working.
+        waiting_s: `[P]` float64, seconds spent waiting for others.
+        approximate_bootstraps: `[P]` int64, of inference processes.
+    """
+
+    def __init__(
+        self, allocate: Callable[[str, tuple[int, ...], np.dtype[Any]], np.ndarray], num_processes: int
+    ) -> None:
+        self.heartbeat_s = allocate("vitals/heartbeat_s", (num_processes,), np.dtype(np.float64))
+        self.busy_s = allocate("vitals/busy_s", (num_processes,), np.dtype(np.float64))
+        self.waiting_s = allocate("vitals/waiting_s", (num_processes,), np.dtype(np.float64))
+        self.approximate_bootstraps = allocate("vitals/approximate", (num_processes,), np.dtype(np.int64))
+
+
+class Pulse:
+    """The row of one process, written by it."""
+
+    def __init__(self, vitals: Vitals, row: int) -> None:
+        self._heartbeat = vitals.heartbeat_s[row : row + 1]
+        self._busy = vitals.busy_s[row : row + 1]
+        self._waiting = vitals.waiting_s[row : row + 1]
+        self._since = time.monotonic()
+        self._heartbeat[0] = self._since
+
+    def waited(self) -> None:
+        """The time since the last call was spent waiting; work begins."""
+        now = time.monotonic()
+        self._waiting[0] += now - self._since
+        self._heartbeat[0] = self._since = now
+
+    def worked(self) -> None:
+        """The time since the last call was spent working; waiting begins."""
+        now = time.monotonic()
+        self._busy[0] += now - self._since
+        self._heartbeat[0] = self._since = now
+
+
+class TimeReport:
+    """Seconds per kind of process, and which kind the others wait for."""
+
+    def __init__(self, vitals: Vitals, num_inference: int) -> None:
+        self._vitals = vitals
+        first_worker = 1 + num_inference
+        self._rows = {
+            "env": slice(first_worker, None),
+            "inference": slice(1, first_worker),
+            "learner": slice(LEARNER, 1),
+        }
+
+    def seconds(self) -> dict[str, float]:
+        """Working and waiting, the mean over the processes of each kind."""
+        result = {}
+        for kind, rows in self._rows.items():
+            result[kind] = float(self._vitals.busy_s[rows].mean())
+            result[f"{kind}_waiting"] = float(self._vitals.waiting_s[rows].mean())
+        return result
+
+    def busy(self) -> dict[str, float]:
+        """Fraction of its time in which each kind works."""
+        seconds = self.seconds()
+        return {kind: seconds[kind] / max(seconds[kind] + seconds[f"{kind}_waiting"], 1e-9) for kind in self._rows}
+
+    def bottleneck(self) -> str:
+        """One sentence: what limits the run, and the flag to turn."""
+        busy = self.busy()
+        kind = max(busy, key=lambda name: busy[name])
+        if busy[kind] < _WORKS:
+            return ""  # they take turns, or the run has just begun
+        return f"{_SENTENCES[kind]} ({kind} works {100 * busy[kind]:.0f} % of its time)"
+
+
+_WORKS = 0.5  # of the time: less, and nobody is waited for
+_SENTENCES = {
+    "env": "Environments are the bottleneck: raise --num_workers if cores are idle",
+    "inference": "Inference is the bottleneck: raise --num_envs_per_worker for larger batches, or use "
+    "--policy_workers_per_policy=2",
+    "learner": "The learner is the bottleneck: lower --num_epochs, raise --batch_size, or give it more --torch_threads",
+}
