@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sf_core.plugins.observer import EpisodeView
 
@@ -42,6 +43,17 @@ class EpisodeStatistics:
 
     def _append(self, name: str, value: float) -> None:
         self._last.setdefault(name, deque(maxlen=self._window)).append(float(value))
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a continued run reports the same averages."""
+        return {"count": self.num_episodes, "last": {name: list(values) for name, values in self._last.items()}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` returned."""
+        self.num_episodes = int(state.get("count", 0))
+        for name, values in state.get("last", {}).items():
+            for value in values:
+                self._append(name, value)
 
     def mean(self, name: str) -> float:
         """Mean of one statistic over the last episodes; NaN before the first."""
