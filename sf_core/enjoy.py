@@ -87,13 +87,15 @@ def _render_mode(cfg: Config) -> str | None:
 def _num_episodes(cfg: Config) -> int:
     """Episodes to play: as asked for; one for a video with no limit of its own."""
     limited = min(cfg.max_num_episodes, cfg.max_num_frames, cfg.video_frames) < _UNLIMITED
-    if cfg.save_video and (cfg.video_frames < 0 or not limited):
+    if (cfg.save_video and not limited) or (cfg.video_frames < 0 and cfg.max_num_episodes >= _UNLIMITED):
         return 1
     return int(cfg.max_num_episodes)
 
 
 def _video_path(cfg: Config) -> Path:
     name: str = cfg.video_name or "replay.mp4"
+    if Path(name).name != name:
+        raise UsageError(f"--video_name={name} has a folder in it; videos are written into the folder of their run.")
     name = name if name.endswith((".mp4", ".gif")) else f"{name}.mp4"
     return Path(cfg.train_dir).expanduser() / str(cfg.experiment) / name
 
@@ -101,15 +103,19 @@ def _video_path(cfg: Config) -> Path:
 def _on_step(cfg: Config, render: Callable[[], object], fps: float, video: VideoWriter | None) -> Callable[[], bool]:
     """What to do after each env step: show or record a frame, keep the pace, say when enough was seen."""
     frames = 0
-    max_frames: float = min(cfg.max_num_frames, cfg.video_frames if video and cfg.video_frames > 0 else _UNLIMITED)
+    recorded_frames: float = cfg.video_frames if cfg.video_frames > 0 else _UNLIMITED
+    # a video of N frames is all there is to do, unless episodes were asked for
+    max_frames: float = cfg.max_num_frames
+    if video is not None and cfg.max_num_episodes >= _UNLIMITED:
+        max_frames = min(max_frames, recorded_frames)
     next_frame_s = time.monotonic()
 
     def on_step() -> bool:
         nonlocal frames, next_frame_s
         frames += 1
-        if video is not None:
+        if video is not None and frames <= recorded_frames:
             video.write(render())  # type: ignore[arg-type]  # render_mode is rgb_array
-        elif not cfg.no_render:
+        elif video is None and not cfg.no_render:
             render()
             next_frame_s = max(next_frame_s + 1 / fps, time.monotonic())
             time.sleep(max(0.0, next_frame_s - time.monotonic()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from sf_core.utils.errors import UsageError, report_usage_error
+from sf_core.utils.errors import ComponentFailure, UsageError, report_usage_error
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 
@@ -25,12 +25,18 @@ def run_rl(cfg: Config) -> ExperimentStatus:
     `make_runner` to get the exception instead.
 
     Returns:
+        FAILURE with one sentence on stderr, nothing written, if the code of an environment or model raises at once.
         SUCCESS when the budget is used up, INTERRUPTED after Ctrl+C or SIGTERM, FAILURE otherwise.
     """
     try:
         runner = make_runner(cfg)
     except UsageError as error:
         sys.exit(report_usage_error(error, verbose=bool(cfg.get("verbose"))))
+    except ComponentFailure as error:
+        if cfg.get("verbose"):
+            raise
+        print(f"error: {error} (-v shows the traceback)", file=sys.stderr)
+        return ExperimentStatus.FAILURE
     return runner.run()
 
 
@@ -41,9 +47,11 @@ def make_runner(cfg: Config) -> SerialRunner | ParallelRunner:
         UsageError: an unknown component, a missing package, values that contradict each other.
     """
     from sf_core.cfg.checks import check
+    from sf_core.cfg.resume import check_same_env
     from sf_core.plugins.manager import build_plan, get_manager
 
     cfg = check(cfg)
+    check_same_env(cfg)
     manager = get_manager(tuple(cfg.plugins or ()), strict=bool(cfg.strict_plugins))
     plan = build_plan(cfg, manager)
     manager.configure(cfg, plan)

@@ -36,6 +36,7 @@ def check(cfg: Config, evaluation: bool = False) -> Config:
     """
     _check_available(cfg)
     _check_device(cfg)
+    _check_experiment(cfg)
     cfg = _agree_on_core(cfg)
     cfg = _agree_on_encoder(cfg)
     cfg = _agree_on_actor_critic(cfg)
@@ -91,6 +92,15 @@ def _check_available(cfg: Config) -> None:
 def _check_device(cfg: Config) -> None:
     if not _DEVICE.fullmatch(cfg.device):
         raise UsageError(f"--device={cfg.device} is none of auto, cpu, gpu, cuda, cuda:N and mps.")
+
+
+def _check_experiment(cfg: Config) -> None:
+    """An experiment is one folder below `train_dir`: it must not reach out of it, nor be `train_dir` itself."""
+    parts = re.split(r"[/\\\\]", cfg.experiment)
+    if any(part in ("", ".", "..") for part in parts):
+        raise UsageError(
+            f"--experiment={cfg.experiment} is not the name of a folder below train_dir; try --experiment=my_run."
+        )
 
 
 def _strength(cfg: Config, name: str) -> int:
@@ -192,6 +202,10 @@ def _check_recurrence(cfg: Config) -> None:
 
 
 def _check_batches(cfg: Config) -> None:
+    if cfg.batch_size < 2:
+        raise UsageError(
+            f"batch_size={cfg.batch_size} has nothing to compare an advantage with; try {max(2, cfg.rollout)} or more."
+        )
     if cfg.batch_size % cfg.rollout:
         raise UsageError(
             f"batch_size={cfg.batch_size} is not a multiple of rollout={cfg.rollout}; "

@@ -54,6 +54,29 @@ def values_to_continue(cfg: Config, evaluation: bool) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if name not in left_out}
 
 
+def check_same_env(cfg: Config) -> None:
+    """Refuse to continue a run on another environment; touches nothing.
+
+    Raises:
+        UsageError: the run in this folder was trained on an env of another name.
+    """
+    path = config_path(cfg.train_dir, cfg.experiment)
+    if cfg.restart_behavior != "resume" or not path.is_file():
+        return
+    trained_on = str(read_config(path.parent).get("env"))
+    if _bare_env(trained_on) != _bare_env(cfg.env):
+        raise UsageError(
+            f"the run {cfg.experiment!r} was trained on {trained_on}, not on {cfg.env}; choose another --experiment, "
+            "or --restart_behavior=restart to begin anew beside it."
+        )
+
+
+def _bare_env(name: str) -> str:
+    """`gym:CartPole-v1` is CartPole-v1, and `atari/atari_pong` is atari_pong."""
+    name = name.removeprefix("gym:")
+    return name if ":" in name or name.startswith("ALE/") else name.rpartition("/")[2]
+
+
 def _no_such_run(where: Mapping[str, Any]) -> UsageError:
     train_dir = config_path(where["train_dir"], "x").parent.parent
     runs = sorted(path.parent.name for path in train_dir.glob("*/config.json")) if train_dir.is_dir() else []

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sf_core.utils.errors import UsageError
 from sf_core.utils.status import ExperimentStatus
 
 if TYPE_CHECKING:
     from sf_core.cfg.config import Config
 
 _MAX_PARALLEL_ENVS = 16
+_DEFAULT_EPISODES = 100
+_UNLIMITED = 10**9
 
 
 def do_eval(cfg: Config) -> ExperimentStatus:
-    """Play `cfg.episodes` whole episodes with the run's policy and print their statistics.
+    """Play `cfg.episodes` whole episodes (100 if not set) with the run's policy and print their statistics.
 
     Raises:
         UsageError: there is no such run or checkpoint, or its components are not installed.
@@ -31,20 +34,23 @@ def do_eval(cfg: Config) -> ExperimentStatus:
 
 
 def evaluate_run(cfg: Config) -> dict[str, Any]:
-    """Statistics of `cfg.episodes` whole episodes: un-clipped returns, lengths as training reports them.
+    """Statistics of whole episodes: un-clipped returns, lengths as training reports them.
 
     Raises:
-        UsageError: as `do_eval`.
+        UsageError: as `do_eval`, and for `--max_num_frames`, which would cut episodes.
     """
     from sf_core.eval.evaluate import evaluate
     from sf_core.eval.session import eval_seed, open_session
 
-    session = open_session(cfg, num_envs=min(cfg.episodes, _MAX_PARALLEL_ENVS))
+    if cfg.max_num_frames < _UNLIMITED:
+        raise UsageError("sf-eval plays whole episodes; use --episodes=N instead of --max_num_frames.")
+    episodes = min(cfg.episodes or _DEFAULT_EPISODES, int(cfg.max_num_episodes))
+    session = open_session(cfg, num_envs=min(episodes, _MAX_PARALLEL_ENVS))
     try:
         evaluation = evaluate(
             session.policy,
             session.vector,
-            cfg.episodes,
+            episodes,
             seed=eval_seed(cfg),
             deterministic=cfg.eval_deterministic,
         )

@@ -11,7 +11,7 @@ back. Does not know what is inside a folder (`checkpoint_folder.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +94,9 @@ class Checkpointer:
     def save(self, state: LearnerState, description: Mapping[str, Any]) -> Path | None:
         """Save the newest state; older checkpoints beyond `keep_checkpoints` go.
 
+        A run that went on from an earlier state (its best one, say) leaves checkpoints with higher versions behind.
+        They belong to a branch that was given up: they are kept among the milestones, and this one is the newest.
+
         Args:
             state: of the learner.
             description: what the run adds to `checkpoint.json`: `seconds`, `best_performance`, `observation_space`,
@@ -104,9 +107,20 @@ class Checkpointer:
         """
         path = self._save(self.directory / _name("checkpoint", state), state, description)
         if path is not None:
-            for old in find_checkpoints(self.directory, "latest")[self.keep_checkpoints :]:
+            newest_first = find_checkpoints(self.directory, "latest")
+            self._set_aside(newest_first[: newest_first.index(path)])
+            for old in newest_first[newest_first.index(path) + self.keep_checkpoints :]:
                 remove_checkpoint(old)
         return path
+
+    def _set_aside(self, given_up: Sequence[Path]) -> None:
+        for path in given_up:
+            kept = self.directory / "milestones" / path.name
+            kept.parent.mkdir(exist_ok=True)
+            if kept.exists():
+                remove_checkpoint(kept)
+            path.rename(kept)
+            log.info("%s is of a branch this run no longer follows; it is kept in %s", path.name, kept.parent)
 
     def save_best(
         self, state: LearnerState, description: Mapping[str, Any], *, metric: str, value: float

@@ -21,12 +21,12 @@ from sf_core.model.encoder import Encoder
 from sf_core.plugins.plan import ComponentRef, ModelPlan, resolve_ref
 from sf_core.plugins.script import global_model_factory as global_model_factory  # a face of the registering half
 from sf_core.utils.attr_dict import AttrDict
-from sf_core.utils.errors import UsageError
+from sf_core.utils.errors import ComponentFailure, UsageError
 
 __all__ = ["ModelError", "ModelFactory", "build_actor_critic", "global_model_factory", "model_observation_space"]
 
 
-class ModelError(RuntimeError):
+class ModelError(ComponentFailure):
     """The code of a model component raised; the message says whose it is."""
 
 

@@ -135,4 +135,5 @@ class Catalogue:
 
 
 def _with_problems(record: PluginRecord) -> str:
-    return f"{record.name} ({record.status}: {'; '.join(record.problems)})"
+    why = "; ".join(record.problems)
+    return f"{record.name} ({why if why.startswith(record.status) else f'{record.status}: {why}'})"

@@ -120,7 +120,7 @@ def _checked(item: Any, spec_class: type[Any], record: PluginRecord) -> Any:
 
 def _with_field_hint(error: BaseException) -> BaseException:
     """Add the close names to `EnvSpec.__init__() got an unexpected keyword argument 'sumary'`."""
-    marker = "got an unexpected keyword argument "
+    marker = "got an unexpected keyword argument '"
     text = str(error)
     if not isinstance(error, TypeError) or marker not in text:
         return error
@@ -128,7 +128,7 @@ def _with_field_hint(error: BaseException) -> BaseException:
     classes = {cls.__name__: cls for cls in (*SPEC_OF_KIND.values(), Preset, Arg)}
     if class_name not in classes:
         return error
-    word = text.partition(marker)[2].strip().strip("'")
+    word = text.partition(marker)[2].partition("'")[0]  # Python 3.13 and later go on with a guess of their own
     known = list(classes[class_name].__dataclass_fields__)  # type: ignore[attr-defined]
     hinted = TypeError(f"{class_name} has no field {word!r}{did_you_mean(word, known, most=1)}")
     return hinted.with_traceback(error.__traceback__)

@@ -55,6 +55,9 @@ class EpisodeView(Protocol):
 class TrainingObserver:
     """Watches a run. Every method may be overridden, none must be."""
 
+    def __init__(self, cfg: Any = None) -> None:
+        """An observer is built with the configuration of the run."""
+
     def on_start(self, run: RunView) -> None:
         """All parts of the run are up."""
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sf_core.plugins.refs import Ref, describe_ref, resolve_ref
-from sf_core.utils.errors import UsageError
+from sf_core.utils.errors import ComponentFailure, UsageError
 
 __all__ = ["ComponentRef", "EnvError", "EnvPlan", "ModelPlan", "ObserverRef", "Ref", "RunPlan", "resolve_ref"]
 
 
-class EnvError(RuntimeError):
+class EnvError(ComponentFailure):
     """An environment raised; the message says which, from which plugin and version."""
 
 

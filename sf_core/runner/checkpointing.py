@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,6 +65,8 @@ class CheckpointSchedule:
             "best": now + cfg.save_best_every_sec,
             "milestone": now + cfg.save_milestones_sec if cfg.save_milestones_sec > 0 else math.inf,
         }
+        self.episodes: Mapping[str, Any] = {}
+        """Statistics of the last episodes behind the restored checkpoint."""
         self.seconds = 0.0
         """Training time behind the restored checkpoint."""
         self.newest: Path | None = None
@@ -80,6 +82,7 @@ class CheckpointSchedule:
         if restored is None:
             return False
         self.seconds = restored.seconds
+        self.episodes = restored.episodes
         self._best = float(restored.best_performance or -math.inf)
         self._last_version = restored.policy_version
         self.newest = restored.path
@@ -93,12 +96,17 @@ class CheckpointSchedule:
             self._save_best(episodes, seconds, report)
         if now >= self._due_s["milestone"]:
             self._due_s["milestone"] = now + self._cfg.save_milestones_sec
-            request = SaveRequest("milestone", self._facts(seconds))
+            request = SaveRequest("milestone", self._facts(episodes, seconds))
             self._learner.save(request, lambda saved: self._note(saved.path, report))
         if now >= self._due_s["latest"]:
-            self.save(seconds, report)
+            self.save(episodes, seconds, report)
 
-    def save(self, seconds: float, report: Callable[[Path], None]) -> None:
+    @property
+    def is_saved(self) -> bool:
+        """Whether the newest state is on disk."""
+        return self._learner.policy_version == self._last_version or self._learner.policy_version == 0
+
+    def save(self, episodes: EpisodeStatistics, seconds: float, report: Callable[[Path], None]) -> None:
         """Save the newest state now, unless that was done already."""
         self._due_s["latest"] = time.monotonic() + self._cfg.save_every_sec
         if self._learner.policy_version == self._last_version:
@@ -110,7 +118,7 @@ class CheckpointSchedule:
                 self.newest = saved.path
             self._note(saved.path, report)
 
-        self._learner.save(SaveRequest("latest", self._facts(seconds)), note)
+        self._learner.save(SaveRequest("latest", self._facts(episodes, seconds)), note)
 
     def wait(self) -> None:
         """Return when everything asked for is on disk."""
@@ -122,11 +130,11 @@ class CheckpointSchedule:
         if self._learner.env_steps < self._cfg.save_best_after or not value > self._best + _LEAST_IMPROVEMENT:
             return
         self._best = value
-        request = SaveRequest("best", self._facts(seconds), metric=metric, value=value)
+        request = SaveRequest("best", self._facts(episodes, seconds), metric=metric, value=value)
         self._learner.save(request, lambda saved: self._note(saved.path, report))
 
-    def _facts(self, seconds: float) -> dict[str, Any]:
-        return {"seconds": seconds, "best_performance": self._best}
+    def _facts(self, episodes: EpisodeStatistics, seconds: float) -> dict[str, Any]:
+        return {"seconds": seconds, "best_performance": self._best, "episodes": episodes.state()}
 
     @staticmethod
     def _note(path: Path | None, report: Callable[[Path], None]) -> None:

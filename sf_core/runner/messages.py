@@ -119,6 +119,7 @@ class Restored:
     policy_version: int
     seconds: float
     best_performance: float | None
+    episodes: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

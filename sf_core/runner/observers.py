@@ -13,7 +13,8 @@ from typing import Any
 
 from sf_core.cfg.config import Config
 from sf_core.plugins.observer import EpisodeView, TrainingObserver
-from sf_core.plugins.plan import RunPlan
+from sf_core.plugins.plan import RunPlan, describe_error
+from sf_core.utils.errors import ComponentFailure, UsageError
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 
@@ -130,8 +131,21 @@ class ObserverHost:
 
 
 def make_observers(cfg: Config, plan: RunPlan, host: ObserverHost) -> None:
-    """Build the chosen observers and seat them in `host`."""
+    """Build the chosen observers and seat them in `host`.
+
+    Raises:
+        ComponentFailure: one of them cannot be built; the message says whose it is.
+    """
     for ref in plan.observers:
         package = plan.plugins.get(ref.plugin, {})
         origin = " ".join(word for word in (package.get("distribution"), package.get("version")) if word)
-        host.add(ref.qualified, ref.make(cfg), origin=f"plugin {ref.plugin}, {origin}", critical=ref.critical)
+        origin = ", ".join(filter(None, (f"plugin {ref.plugin}", origin)))
+        try:
+            observer = ref.make(cfg)
+        except UsageError:
+            raise
+        except Exception as error:
+            raise ComponentFailure(
+                f"observer {ref.name!r} ({origin}) cannot be built: {describe_error(error)}"
+            ) from error
+        host.add(ref.qualified, observer, origin=origin, critical=ref.critical)

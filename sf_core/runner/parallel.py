@@ -135,10 +135,10 @@ class ParallelRunner:
                 status, reason = ExperimentStatus.FAILURE, f"{type(error).__name__}: {error}"
             try:
                 try:
-                    records.finish(status, reason)
-                except EngineError as error:  # the learner died while it saved
-                    status = ExperimentStatus.FAILURE
-                    records.finish(status, f"{type(error).__name__}: {error}")
+                    status = records.finish(status, reason, save=self._crew.learner.process.is_alive())
+                except (EngineError, OSError) as error:  # the learner died while it saved
+                    reason = f"{type(error).__name__}: {error}"
+                    status = records.finish(ExperimentStatus.FAILURE, reason, save=False)
             finally:
                 self.close()
         return status

@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sf_core.runner.statistics import Episode, EpisodeStatistics, RateMeter
+from sf_core.plugins.observer import EpisodeView
+from sf_core.runner.statistics import EpisodeStatistics, RateMeter
 from sf_core.runner.summaries import Report
 
 
@@ -56,7 +57,7 @@ class Progress:
         """Env steps per second since this process began to train."""
         return (self._learner.env_steps - self._start_env_steps) / max(self._session_s, 1e-9)
 
-    def add_episodes(self, episodes: Sequence[Episode]) -> None:
+    def add_episodes(self, episodes: Sequence[EpisodeView]) -> None:
         """Count episodes that finished."""
         self.episodes.add(episodes)
 

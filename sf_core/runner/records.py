@@ -69,6 +69,7 @@ class RunRecords:
         make_observers(cfg, plan, self.observers)
         self._display = make_display(cfg)
         self._skipped_updates = 0
+        self._num_iterations = 0
 
     @property
     def session_seed(self) -> int:
@@ -95,6 +96,7 @@ class RunRecords:
         self.progress = Progress(
             learner, window=cfg.stats_avg, frame_skip=frame_skip, seconds_before=self._checkpoints.seconds
         )
+        self.progress.episodes.restore(self._checkpoints.episodes)
         self._next_show_s = time.monotonic()
         self._next_summary_s = self._next_show_s + cfg.experiment_summaries_interval
         self.observers.on_start()
@@ -118,18 +120,19 @@ class RunRecords:
         """A training iteration ended: save, write and show what is due. `scalars` are its numbers by tag."""
         self.progress.add_iteration(scalars)
         self._skipped_updates += skipped_updates
+        self._num_iterations += 1
         self.observers.on_train_step(_POLICY, scalars)
         self._checkpoints.after_iteration(self.progress.episodes, self.progress.seconds, self._saved)
         if self.observers.take_checkpoint_request():
-            self._checkpoints.save(self.progress.seconds, self._saved)
-        if time.monotonic() >= self._next_summary_s:
-            self._next_summary_s = time.monotonic() + self._cfg.experiment_summaries_interval
-            self._write_summary()
+            self._checkpoints.save(self.progress.episodes, self.progress.seconds, self._saved)
         self.tick()
 
     def tick(self) -> None:
-        """Show the newest numbers if the last ones are old enough. Cheap enough for every step of the loop."""
+        """Write and show the newest numbers where the last ones are old enough. Cheap enough for every step."""
         now = time.monotonic()
+        if now >= self._next_summary_s:
+            self._next_summary_s = now + self._cfg.experiment_summaries_interval
+            self._write_summary()
         if now >= self._next_show_s:
             self._next_show_s = now + self._display.interval_s
             self._display.show(self._report())
@@ -142,20 +145,45 @@ class RunRecords:
             return f"train_for_seconds={self._cfg.train_for_seconds} reached"
         return self.observers.stop_reason
 
-    def finish(self, status: ExperimentStatus, reason: str) -> None:
-        """Save the last state (after success or an interruption) and write `result.json`."""
-        if status is not ExperimentStatus.FAILURE:
-            self._checkpoints.save(self.progress.seconds, self._saved)
+    def finish(self, status: ExperimentStatus, reason: str, *, save: bool = True) -> ExperimentStatus:
+        """Save the last state and write `result.json`; returns how the run is to be remembered.
+
+        Args:
+            status: how the loop ended.
+            reason: why.
+            save: the learner is there and between two iterations.
+
+        Returns:
+            `status`, or FAILURE where the last state could not be saved.
+        """
+        if save:
+            self._checkpoints.save(self.progress.episodes, self.progress.seconds, self._saved)
             self._checkpoints.wait()
-        report = self._write_summary()
+            if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
+                status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
+        extra: dict[str, float] = {}
+        try:
+            extra = self.observers.summaries(_POLICY, self._learner.env_steps)
+            self.observers.on_stop(status)
+        except Exception:  # a critical observer must not keep the result from being written
+            log.exception("An observer failed at the end of the run")
+        report = self._report(extra)
         self._display.show(report)
-        self.observers.on_stop(status)
-        write_json(self._folder.result, self._result(status, reason, report))
+        # a run that was over before it was started again stays as it was
+        if self._num_iterations or not (self._continues and self._folder.result.exists()):
+            self._summaries.write(report)
+            try:
+                write_json(self._folder.result, self._result(status, reason, report))
+            except OSError as error:
+                log.error("result.json cannot be written (%s)", error.strerror)
+        if status is ExperimentStatus.FAILURE and set(self._plan.plugins) - {"core"}:
+            log.info("To rule out plugins, run without them: -p no:NAME, or SF_PLUGINS='' for all of them.")
         for name in self.observers.disabled:
             log.warning("Observer %s was switched off during the run", name)
         if report.bottleneck:
             log.info(report.bottleneck)
         log.info("%s: %s", status.name.capitalize(), reason)
+        return status
 
     def _saved(self, path: Path) -> None:
         self.observers.on_checkpoint(_POLICY, path)

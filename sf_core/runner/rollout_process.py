@@ -156,7 +156,9 @@ class _RolloutProcess:
         """Make the envs of a group anew. Its rollout is void; the runner grants it another one."""
         place, trace = self._task.groups[index], traceback.format_exc()
         self._failures[index] += 1
-        where = f"envs {place.first_env} to {place.first_env + place.num_envs - 1} (seed {self._seed}), step {t}"
+        env, last = self._task.env, place.first_env + place.num_envs - 1
+        whose = f"env {env.name!r} ({env.owner})"
+        where = f"{whose}, numbers {place.first_env} to {last} (seed {self._seed}), step {t}"
         sentence = f"{describe_error(error)} in {where}"
         if self._failures[index] > _MAX_FAILURES:
             raise RuntimeError(f"{self._failures[index]} failures in a row; the last one: {sentence}") from error

@@ -64,21 +64,32 @@ class RunFolder:
 
     @property
     def holds_a_run(self) -> bool:
-        """True where an earlier run left its configuration."""
-        return self.config.exists()
+        """True where an earlier run left its configuration; a `config.json` of some other program is none."""
+        try:
+            saved = json.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(saved, dict) and {"schema", "values", "origins"} <= saved.keys()
 
     def check(self) -> None:
-        """Refuse a folder that holds files of somebody else; touches nothing.
+        """Refuse a folder that holds files of somebody else, or that cannot be written; touches nothing.
 
         Raises:
-            UsageError: the folder holds files but no run, so it is not ours to write into or delete.
+            UsageError: the folder holds files but no run, so it is not ours to write into or delete; it holds other
+                runs; or this user may not write there.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --experiment or --train_dir.")
         if self.path.exists() and any(self.path.iterdir()) and not self.holds_a_run:
             raise UsageError(
-                f"{self.path} holds files but no run (no config.json); choose another --experiment or --train_dir."
+                f"{self.path} holds files but no run (no config.json of one); choose another --experiment or "
+                "--train_dir."
             )
+        if self.path.exists() and any(self.path.glob("*/config.json")):
+            raise UsageError(f"{self.path} holds other runs; choose another --experiment or --train_dir.")
+        parent = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise UsageError(f"{parent} cannot be written to; choose another --train_dir.")
 
     def prepare(self, restart_behavior: str) -> None:
         """Make the folder ready: `resume` keeps it, `restart` moves an old one aside, `overwrite` deletes it.
@@ -95,7 +106,10 @@ class RunFolder:
             elif restart_behavior == "overwrite":
                 shutil.rmtree(self.path)
                 log.info("The earlier run in %s was deleted (--restart_behavior=overwrite)", self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be made ({error.strerror}); choose another --train_dir.") from error
 
     def _unused_name(self) -> Path:
         number = 1
@@ -107,12 +121,16 @@ class RunFolder:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write `data` so that a reader sees the old file or the whole new one. Non-finite numbers become null."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(finite(data), file, indent=2, default=str, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(finite(data), file, indent=2, default=str, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def finite(value: Any) -> Any:

@@ -74,6 +74,7 @@ class LearnerFiles:
             policy_version=checkpoint.policy_version,
             seconds=float(facts.get("seconds") or 0.0),
             best_performance=facts.get("best_performance"),
+            episodes=facts.get("episodes") or {},
         )
 
     def save(self, request: SaveRequest, done: Callable[[Saved], None]) -> None:

@@ -7,10 +7,11 @@ not what they do: `wiring` builds them, `records` writes down what happens.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from sf_core.cfg.config import Config
-from sf_core.plugins.plan import RunPlan
+from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
 from sf_core.rollout.train_batch import take_batch
 from sf_core.runner.process import available_cores
@@ -19,11 +20,14 @@ from sf_core.runner.run_folder import RunFolder
 from sf_core.runner.saving import LearnerFiles
 from sf_core.runner.signals import StopSignal
 from sf_core.runner.wiring import build_serial_parts, build_vector, description_of
+from sf_core.utils.errors import ComponentFailure, UsageError
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 from sf_core.utils.stopwatch import Stopwatch
 
 _MAX_SEED = 2**31
+_Args = ParamSpec("_Args")
+_Result = TypeVar("_Result")
 _PARTS_OF_TIME = ("other", "env", "inference", "learner")
 
 
@@ -39,6 +43,8 @@ class SerialRunner:
         folder.check()
         cfg, vector = build_vector(cfg, plan)
         self.cfg = cfg
+        self._plan = plan
+        self._in_learner = False
         self.parts = build_serial_parts(cfg, plan, vector)
         self._clock = Stopwatch(_PARTS_OF_TIME)
         parts, policy = self.parts, self.parts.policy
@@ -59,18 +65,24 @@ class SerialRunner:
         with StopSignal() as stop_signal, self.records as records:
             try:
                 status, reason = self._train(stop_signal)
+            except ComponentFailure as error:
+                log.error("The run failed: %s", error, exc_info=self.cfg.verbose)
+                log.debug("Its traceback", exc_info=True)
+                reason = str(error)
             except Exception as error:
                 log.exception("The run failed")
                 reason = f"{type(error).__name__}: {error}"
             finally:
-                records.finish(status, reason)
+                # what was learned before an env or an observer failed is whole
+                status = records.finish(status, reason, save=not self._in_learner)
                 self.parts.worker.close()
         return status
 
     def _train(self, stop_signal: StopSignal) -> tuple[ExperimentStatus, str]:
         """Iterate until there is a reason to stop. Only whole iterations are ever part of a checkpoint."""
         self._clock = Stopwatch(_PARTS_OF_TIME)
-        self.parts.worker.reset(self.records.session_seed)
+        self._clock.start("env")
+        self._attributed(self.parts.worker.reset, self.records.session_seed)
         while not (reason := self.records.reason_to_stop()):
             if not self._collect(stop_signal):
                 return ExperimentStatus.INTERRUPTED, "interrupted"
@@ -84,7 +96,7 @@ class SerialRunner:
         self.parts.threads.use_for_inference()
         claimed = slots.claim(worker.num_agents)
         clock.start("env")
-        request = worker.begin(0, claimed)
+        request = self._attributed(worker.begin, 0, claimed)
         while not stop_signal.requested:
             clock.start("inference")
             inference.answer([request])
@@ -94,10 +106,20 @@ class SerialRunner:
                 self.records.collected(worker.finished_episodes())
                 return True
             clock.start("env")
-            request = worker.advance(0, request.t)
+            request = self._attributed(worker.advance, 0, request.t)
             self.records.tick()
         slots.discard(claimed)
         return False
+
+    def _attributed(self, step: Callable[_Args, _Result], *args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
+        """`step(...)`; what it raises is the env's, and says so."""
+        try:
+            return step(*args, **kwargs)
+        except UsageError:
+            raise
+        except Exception as error:
+            env = self._plan.env
+            raise EnvError(f"env {env.name!r} ({env.owner}) failed: {describe_error(error)}") from error
 
     def _train_iteration(self) -> None:
         """Take a dataset, train on it, publish the new weights."""
@@ -105,7 +127,9 @@ class SerialRunner:
         clock.start("learner")
         parts.threads.use_for_learner()
         taken = parts.slots.take(parts.rollouts_per_dataset)
+        self._in_learner = True
         stats = parts.learner.train(take_batch(parts.buffers, taken, parts.policy.device))
+        self._in_learner = False
         parts.store.publish(parts.policy, parts.learner.policy_version)
         parts.slots.release(taken)
         clock.start("other")

@@ -9,23 +9,9 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-
-class Episode(Protocol):
-    """What a finished episode says of itself (`sf_core.sampler.episode_stats.FinishedEpisode`)."""
-
-    @property
-    def reward(self) -> float:
-        """Raw undiscounted return of the episode."""
-
-    @property
-    def length(self) -> int:
-        """Agent steps in the episode."""
-
-    @property
-    def extra_stats(self) -> Mapping[str, float]:
-        """`info["episode_extra_stats"]` of the last step."""
+from sf_core.plugins.observer import EpisodeView
 
 
 @dataclass(frozen=True)
@@ -46,7 +32,7 @@ class EpisodeStatistics:
         self._frame_skip = frame_skip
         self._last: dict[str, deque[float]] = {}
 
-    def add(self, episodes: Iterable[Episode]) -> None:
+    def add(self, episodes: Iterable[EpisodeView]) -> None:
         """Count finished episodes. Lengths are kept in env steps (agent steps × frame skip)."""
         for episode in episodes:
             self.num_episodes += 1
@@ -57,6 +43,17 @@ class EpisodeStatistics:
 
     def _append(self, name: str, value: float) -> None:
         self._last.setdefault(name, deque(maxlen=self._window)).append(float(value))
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, so that a continued run reports the same averages."""
+        return {"count": self.num_episodes, "last": {name: list(values) for name, values in self._last.items()}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` returned."""
+        self.num_episodes = int(state.get("count", 0))
+        for name, values in state.get("last", {}).items():
+            for value in values:
+                self._append(name, value)
 
     def mean(self, name: str) -> float:
         """Mean of one statistic over the last episodes; NaN before the first."""

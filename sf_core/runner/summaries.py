@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from sf_core.runner.run_folder import RunFolder, finite
 from sf_core.runner.statistics import Spread
+from sf_core.utils.log import log
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ class Report:
 
     def scalars(self) -> dict[str, float]:
         """TensorBoard tags, named as Sample Factory names them."""
-        tags: dict[str, float] = {"perf/_fps": self.fps[0], "perf/_sample_throughput": self.fps[0]}
+        samples_per_frame = self.agent_steps / self.env_steps if self.env_steps else 1.0
+        tags: dict[str, float] = {
+            "perf/_fps": self.fps[0],
+            "perf/_sample_throughput": self.fps[0] * samples_per_frame,
+        }
         for name, spread in self.spreads.items():
             if name in ("reward", "len"):
                 tags[f"{name}/{name}"] = spread.mean
@@ -105,15 +111,29 @@ class SummaryWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self._events = EventFileWriter(str(directory), flush_secs=max(1, int(flush_interval_s)))
         self._metrics = folder.metrics.open("a", encoding="utf-8")
+        self._warned = False
 
     def write(self, report: Report) -> None:
-        """One report: scalars at x = env steps, and one flushed line."""
+        """One report: scalars at x = env steps, and one flushed line. A full disk is a warning, once."""
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in report.scalars().items()]
-        self._events.add_event(Event(wall_time=time.time(), step=report.env_steps, summary=Summary(value=values)))
-        self._metrics.write(json.dumps(finite(report.to_json()), allow_nan=False) + "\n")
-        self._metrics.flush()
+        event = Event(wall_time=time.time(), step=report.env_steps, summary=Summary(value=values))
+        line = json.dumps(finite(report.to_json()), allow_nan=False) + "\n"
+        with self._training_goes_on():
+            self._events.add_event(event)
+            self._metrics.write(line)
+            self._metrics.flush()
 
     def close(self) -> None:
         """Flush and close both files."""
-        self._events.close()
-        self._metrics.close()
+        for file in (self._events, self._metrics):
+            with self._training_goes_on():
+                file.close()
+
+    @contextmanager
+    def _training_goes_on(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._warned:
+                log.warning("Metrics cannot be written (%s); training goes on without them.", error.strerror)
+            self._warned = True

@@ -10,6 +10,10 @@ class UsageError(ValueError):
     """What was asked cannot be done; the message is one sentence that holds the fix."""
 
 
+class ComponentFailure(RuntimeError):  # noqa: N818  it is what happened, not an error of ours
+    """Code of an environment or of a part of the model raised; the message says whose it is."""
+
+
 EXIT_USAGE = 2
 """Exit code of a command line that cannot be carried out; nothing was started or written."""
 

@@ -135,18 +135,3 @@ def test_the_factory_plays_what_the_configuration_says():
     assert "autoreset_mode" not in VectorEnv.metadata or VectorEnv.metadata is not env.metadata
     env.close()
     env.close()
-
-
-def test_a_vector_that_must_draw_is_made_of_single_environments():
-    configs = ({"seed": 1}, {"seed": 2})
-    env = make_atari_vector_env("atari_breakout", CFG, configs, "rgb_array", rom="breakout", max_frames=108_000)
-    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    env.reset(seed=0)
-    for _ in range(200):
-        _, _, terminated, _, infos = env.step(np.ones(2, int))
-        if infos["life_lost"].any():
-            break
-    assert infos["life_lost"].any()
-    assert not terminated.any()
-    assert [frame.shape for frame in env.render()] == [(210, 160, 3)] * 2
-    env.close()

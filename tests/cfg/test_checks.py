@@ -155,3 +155,14 @@ def test_bounds_of_the_adaptive_schedule_must_be_in_order():
 def test_evaluation_leaves_out_what_only_matters_for_training():
     cfg = default_cfg().replace("saved", batch_size=1000, num_workers=3)
     assert check(cfg, evaluation=True).batch_size == 1000
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/abs/x", "a/../b", "a/", "a\\..\\b"])
+def test_an_experiment_is_a_folder_below_train_dir(name):
+    with pytest.raises(UsageError, match="not the name of a folder below train_dir"):
+        default_cfg(experiment=name)
+
+
+def test_a_batch_of_one_is_refused():
+    with pytest.raises(UsageError, match="nothing to compare an advantage with"):
+        default_cfg(batch_size=1, rollout=1, recurrence=1, use_rnn=False)

@@ -68,12 +68,25 @@ def test_the_newest_few_are_kept(tmp_path):
     assert names(tmp_path) == ["checkpoint_000000003_300", "checkpoint_000000004_400"]
 
 
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_run_that_goes_on_from_an_earlier_state_keeps_the_branch_it_left_among_the_milestones(tmp_path, keep):
+    checkpointer = Checkpointer(tmp_path, keep_checkpoints=keep)
+    for version in (240, 320):
+        checkpointer.save(state(version), {})
+    path = checkpointer.save(state(280), {})  # after 240, say
+    assert latest(tmp_path) == path
+    assert path.is_dir()
+    assert names(tmp_path / "milestones") == ["checkpoint_000000320_32000"]
+    before = ["checkpoint_000000240_24000"] if keep == 2 else []
+    assert names(tmp_path) == [*before, "checkpoint_000000280_28000", "milestones"]
+
+
 def test_newest_is_a_matter_of_numbers_not_of_text(tmp_path):
     checkpointer = Checkpointer(tmp_path, keep_checkpoints=9)
-    for version in (999_999_999, 1_000_000_000):  # as text, the second sorts first
-        checkpointer.save(state(version), {})
     checkpointer.save(state(5, env_steps=90), {})
     checkpointer.save(state(5, env_steps=1000), {})
+    for version in (999_999_999, 1_000_000_000):  # as text, the second sorts first
+        checkpointer.save(state(version), {})
     assert latest(tmp_path).name == "checkpoint_1000000000_100000000000"
     assert [int(p.name.split("_")[2]) for p in sorted(tmp_path.glob("*_000000005_*"))] == [1000, 90]
 

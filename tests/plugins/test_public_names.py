@@ -16,6 +16,8 @@ ROOT = Path(sf_core.__file__).parent
 
 @pytest.mark.parametrize("name", sorted(set(sf_core.__all__) - {"__version__"}))
 def test_every_public_name_can_be_imported(name):
+    if name == "Policy":
+        pytest.importorskip("torch")
     assert getattr(sf_core, name) is not None
 
 

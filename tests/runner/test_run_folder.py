@@ -10,7 +10,7 @@ from sf_core.utils.errors import UsageError
 def a_run(tmp_path, text="weights"):
     folder = RunFolder(tmp_path, "exp")
     folder.path.mkdir(exist_ok=True)
-    folder.config.write_text("{}")
+    folder.config.write_text('{"schema": 1, "values": {}, "origins": {}}')
     (folder.path / "precious").write_text(text)
     return folder
 
@@ -48,6 +48,32 @@ def test_a_folder_that_holds_no_run_is_never_touched(tmp_path, behavior):
     with pytest.raises(UsageError, match=r"no config\.json"):
         folder.prepare(behavior)
     assert (folder.path / "thesis.tex").read_text() == "three years"
+
+
+@pytest.mark.parametrize("behavior", ["resume", "restart", "overwrite"])
+def test_the_config_of_another_program_is_no_run(tmp_path, behavior):
+    folder = RunFolder(tmp_path, "exp")
+    (folder.path / "paper").mkdir(parents=True)
+    folder.config.write_text('{"name": "my web app"}')
+    with pytest.raises(UsageError, match=r"no config\.json of one"):
+        folder.prepare(behavior)
+    assert (folder.path / "paper").is_dir()
+
+
+def test_a_folder_that_holds_other_runs_is_never_deleted(tmp_path):
+    a_run(tmp_path)
+    inner = RunFolder(tmp_path / "exp", "inner")
+    inner.path.mkdir()
+    inner.config.write_text("{}")
+    with pytest.raises(UsageError, match="holds other runs"):
+        RunFolder(tmp_path, "exp").prepare("overwrite")
+    assert inner.path.is_dir()
+
+
+def test_a_place_that_cannot_be_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="choose another"):
+        RunFolder(tmp_path / "file", "exp").check()
 
 
 def test_json_is_written_whole_with_null_for_what_json_cannot_say(tmp_path):

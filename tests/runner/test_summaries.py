@@ -27,7 +27,7 @@ def report(**changes):
 def test_tags_are_sample_factorys():
     assert report().scalars() == {
         "perf/_fps": 400.0,
-        "perf/_sample_throughput": 400.0,
+        "perf/_sample_throughput": 100.0,  # 160 samples for 640 frames
         "reward/reward": 2.0,
         "reward/reward_min": 1.0,
         "reward/reward_max": 3.0,
@@ -69,3 +69,25 @@ def test_every_report_is_a_flushed_line_and_tensorboard_scalars_at_env_steps(tmp
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("reward/reward")] == [(640, 2.0)]
     assert [event.step for event in events.Scalars("train/loss")] == [640, 1280]
+
+
+def test_a_full_disk_is_one_warning_and_training_goes_on(tmp_path, monkeypatch, caplog):
+    folder = RunFolder(tmp_path, "exp")
+    folder.path.mkdir()
+    writer = SummaryWriter(folder, policy_id=0, flush_interval_s=30)
+
+    class Full:
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            raise OSError(28, "No space left on device")
+
+    writer._metrics.close()
+    writer._metrics = Full()
+    writer.write(report())
+    writer.write(report())
+    writer.close()
+    assert [record.message for record in caplog.records] == [
+        "Metrics cannot be written (No space left on device); training goes on without them."
+    ]

@@ -1,17 +1,21 @@
 """The smallest runs that cross every part: sampler, learner, files, resume, stop."""
 
+import errno
 import json
 import os
 import signal
 import threading
 import time
 
+import gymnasium
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sf_core import ExperimentStatus, Policy, TrainingObserver, UsageError, parse_full_cfg, parse_sf_args, run_rl
+from sf_core.envs.env_utils import register_env
+from sf_core.plugins.script import forget_registrations
 from sf_core.train import make_runner
 
 SMALL = (
@@ -224,3 +228,97 @@ def test_every_kind_of_run_ends_with_finite_weights(tmp_path, flags):
     checkpoint = sorted((tmp_path / "exp" / "checkpoint_p0").glob("checkpoint_*"))[-1]
     assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())
     assert json.loads((tmp_path / "exp" / "result.json").read_text())["skipped_updates"] == 0
+
+
+def test_an_env_whose_code_fails_at_once_is_one_sentence_and_leaves_nothing(tmp_path, capsys):
+    assert train(tmp_path, "--env=py:json:dumps") is ExperimentStatus.FAILURE  # dumps takes other arguments
+    said = capsys.readouterr().err
+    assert "env 'py:json:dumps' (plugin core" in said
+    assert "TypeError" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_not_continued_on_another_env(tmp_path):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    before = newest_weights(tmp_path)
+    with pytest.raises(UsageError, match="was trained on CartPole-v1, not on Acrobot-v1"):
+        make_runner(parse(tmp_path, "--env=Acrobot-v1"))
+    assert newest_weights(tmp_path) == before
+    train(tmp_path, "--env=gym:CartPole-v1", f"--train_for_env_steps={2 * DATASET}")  # the same env by another name
+
+
+class Brittle(gymnasium.Env):
+    """Works for a while, then raises."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    steps_left = 40
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps_left -= 1
+        if not self.steps_left:
+            raise OSError("the simulator is gone")
+        return np.zeros(2, np.float32), 1.0, self.steps_left % 7 == 0, False, {}
+
+
+def make_brittle(full_env_name, cfg, env_config, render_mode=None):
+    return Brittle()
+
+
+def test_an_env_that_fails_later_is_named_and_what_was_learned_before_is_kept(tmp_path, capsys):
+    register_env("brittle", make_brittle)
+    try:
+        assert train(tmp_path, "--env=brittle") is ExperimentStatus.FAILURE
+    finally:
+        forget_registrations()
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert result["status"] == "failure"
+    assert "env 'brittle' (plugin script) failed: OSError: the simulator is gone" in result["reason"]
+    # 8 envs x 16 steps are one dataset, and 40 steps of each env are two of them and a half
+    assert result["env_steps"] > 0
+    checkpoint = json.loads((tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"] / "checkpoint.json").read_text())
+    assert checkpoint["env_steps"] == result["env_steps"]
+    assert "Traceback" in (tmp_path / "exp" / "sf_log.txt").read_text()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_finished_run_started_again_keeps_its_result_and_a_longer_one_its_averages(tmp_path):
+    train(tmp_path, "--train_for_env_steps=1280")
+    files = [tmp_path / "exp" / name for name in ("result.json", "metrics.jsonl")]
+    before = [file.read_text() for file in files]
+    train(tmp_path, "--train_for_env_steps=1280")
+    assert [file.read_text() for file in files] == before
+    episodes = json.loads(before[0])["episodes"]
+    train(tmp_path, f"--train_for_env_steps={1280 + DATASET}")
+    after = json.loads(files[0].read_text())
+    assert after["episodes"] >= episodes
+    assert after["reward_mean"] > 0
+
+
+def test_a_run_whose_last_state_cannot_be_saved_is_no_success(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sf_core.learner.checkpoint.write_checkpoint", full)
+    assert train(tmp_path, f"--train_for_env_steps={DATASET}") is ExperimentStatus.FAILURE
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert (result["status"], result["checkpoint"]) == ("failure", None)
+    assert "could not be saved" in result["reason"]
+
+
+def test_an_observer_that_cannot_be_built_is_named_before_anything_is_written(tmp_path, capsys):
+    script = tmp_path / "kit.py"
+    script.write_text(
+        "from sf_core import ObserverSpec, hookimpl\n"
+        "@hookimpl\n"
+        "def sf_observers():\n"
+        "    yield ObserverSpec(name='bad', factory='json:dumps', params={'nothing': 1})\n"
+    )
+    assert train(tmp_path / "runs", "-p", str(script), "--observers", "bad") is ExperimentStatus.FAILURE
+    assert "observer 'bad' (plugin kit) cannot be built" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

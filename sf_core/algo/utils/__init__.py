@@ -1,0 +1,1 @@
+"""Import paths of Sample Factory's `algo` package that scripts use; everything lives elsewhere."""
