@@ -38,15 +38,26 @@ def test_two_mappings_of_one_file_are_the_same_arrays():
     assert other_rows[1, 4] == 2.5  # what is mapped stays
 
 
+WRITER = """
+import numpy as np
+from sf_core.rollout.shared_memory import Arena
+
+
 def write_and_hold(file, size, ready, go):
     array = Arena(file.map(size)).allocate("x", (4,), np.dtype(np.int64))
     with file.locked(exclusive=True):
         ready.set()
         go.wait(20)
         array[:] = 5
+"""
 
 
-def test_another_process_writes_under_its_lock():
+def test_another_process_writes_under_its_lock(tmp_path, monkeypatch):
+    # a child started by spawn imports the function by its module's name, and gets the paths this process has
+    (tmp_path / "writer_of_shared_memory.py").write_text(WRITER)
+    monkeypatch.syspath_prepend(tmp_path)
+    from writer_of_shared_memory import write_and_hold
+
     file, size = SharedFile(), 32
     file.resize(size)
     array = Arena(file.map(size)).allocate("x", (4,), np.dtype(np.int64))
