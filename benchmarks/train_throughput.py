@@ -1,6 +1,6 @@
 """Agent steps per second of whole training runs in serial mode, beside stable-baselines3 on the same work.
 
-    python benchmarks/train_throughput.py [cartpole] [pong] [--sb3=PYTHON] [--repeat=3] [--json=FILE]
+    python benchmarks/train_throughput.py [cartpole] [pong] [--sb3=PYTHON] [--repeat=3] [--threads 1 2] [--json=FILE]
 
 `--sb3` names the interpreter of an environment that has stable-baselines3 (with the same torch); without it only ours
 is measured. Runs alternate; medians and their ratio are printed. The first part of each run (imports, first training
@@ -59,14 +59,14 @@ def main() -> None:
     parser.add_argument("--sb3", help="interpreter that has stable-baselines3")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", help="write the figures here")
-    args = parser.parse_args()
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores}), help="of torch, each measured")
+    args = parser.parse_args()
     table = {}
     for workload in args.workloads or STEPS:
         rows: dict[str, list[float]] = {}
         for _ in range(args.repeat):
-            for threads in sorted({1, cores}):
+            for threads in args.threads:
                 rate = ours(workload, STEPS[workload], threads)
                 rows.setdefault(f"sf_core, {threads} threads", []).append(rate)
                 if args.sb3:
