@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PEER = Path(__file__).parent / "peers" / "stable_baselines3.py"
+PEER = Path(__file__).parent / "peers" / "run_stable_baselines3.py"
 STEPS = {"cartpole": 150_000, "pong": 8_192}
 OURS = {
     "cartpole": [

@@ -1,6 +1,6 @@
 """Agent steps per second of one stable-baselines3 PPO run, as JSON on the last line.
 
-    python stable_baselines3.py {cartpole|pong} STEPS THREADS
+    python run_stable_baselines3.py {cartpole|pong} STEPS THREADS
 
 Same network, batch, epochs and rollout as ours. CartPole: one shared 512x512 ELU trunk, 20 envs x 32 steps, batch 640,
 1 epoch. Pong: Nature CNN, 8 subprocess envs with the library's own Atari wrappers, 128 steps, batch 256, 4 epochs.
