@@ -97,7 +97,7 @@ class Crew:
 
         row = 1 + len(self.inference) + worker
         cores = _cores_of(worker, cfg.num_workers) if cfg.set_workers_cpu_affinity else ()
-        role = Role(f"sf-rollout {worker}", 1, self._nice + 10, cores, os.getpid())
+        role = Role(f"sf-rollout {worker}", 1, self._nice, cores, os.getpid())
         here, there = pipe()
         pairs = [pipe() for _ in self.inference]
         longest = 0 if cfg.benchmark or not cfg.async_rl or attempt else cfg.decorrelate_experience_max_seconds
@@ -149,7 +149,7 @@ class Crew:
     def _start_inference(self, index: int, threads: int) -> Member:
         from sf_core.runner.entry import inference_entry
 
-        role = Role(f"sf-inference 0.{index}", threads, self._nice + 2, runner=os.getpid())
+        role = Role(f"sf-inference 0.{index}", threads, self._nice, runner=os.getpid())
         here, there = pipe()
         process = start_process(role, inference_entry, self._plan.model, index, 1 + index, self._memory, there)
         there.close()

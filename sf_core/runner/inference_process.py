@@ -69,7 +69,8 @@ def inference_main(role: Role, task: InferenceTask) -> None:
         for worker, connection in early:
             process.connect(worker, connection)
         task.control.send(Up())
-        process.loop()
+        with torch.inference_mode():  # nothing is ever learned here, so no tensor needs a version
+            process.loop()
 
 
 class _InferenceProcess:

@@ -114,7 +114,9 @@ ENGINE = OptionGroup(
             name="default_niceness",
             type=INT,
             default=0,
-            help=f"niceness of the learner; inference gets 2 more, workers 10 more; {_PARALLEL}",
+            help=f"niceness of learner, inference and workers; {_PARALLEL}",
+            differs="one niceness for all: workers that had to yield to the learner would leave cores idle, since "
+            "inference waits for them; they are held back by the slots instead",
         ),
         Option(
             name="benchmark",
