@@ -1,15 +1,30 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sf_plugins_atari.game_record import GameRecord
 from sf_plugins_atari.games import ROMS
 from sf_plugins_atari.human_scores import RANDOM_AND_HUMAN
+from sf_plugins_atari.options import ARGS
 from sf_plugins_atari.settings import AtariSettings
 
 
 def test_the_57_games_and_no_others_have_scores():
     assert set(RANDOM_AND_HUMAN) == set(ROMS.values())
+
+
+def test_the_page_shows_the_same_scores_and_every_flag():
+    page = Path(__file__).parents[2] / "docs" / "atari.md"
+    if not page.is_file():
+        pytest.skip("the page is in the repository, not in the source distribution")
+    text = page.read_text().replace("−", "-")
+    for name, rom in ROMS.items():
+        random, human = RANDOM_AND_HUMAN[rom]
+        assert f"| `atari_{name}` | `{rom}` | {random} | {human} |" in text
+    for arg in ARGS:
+        assert f"| `{arg.flag}` |" in text, arg.flag
 
 
 def test_the_human_beats_the_random_player_in_every_game():
