@@ -60,6 +60,13 @@ def plugins(session: nox.Session) -> None:
 
 
 @nox.session
+def envpool(session: nox.Session) -> None:
+    """The Atari back ends beside each other; EnvPool is 700 MB and not on every Python, hence not in the default run."""
+    session.install(*CONSTRAINTS, ".", "./sf_plugins_atari[envpool]", *TEST_TOOLS, "opencv-python-headless")
+    session.run("pytest", "sf_plugins_atari/tests", *session.posargs, env=ISOLATED)
+
+
+@nox.session
 def learn(session: nox.Session) -> None:
     """Does it still learn? Minutes to an hour of training."""
     session.install(*CONSTRAINTS, ".", "./sf_plugins_atari", *TEST_TOOLS)

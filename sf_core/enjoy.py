@@ -65,6 +65,8 @@ def enjoy(cfg: Config) -> tuple[ExperimentStatus, float]:
         print(f"episode {index}: return {episode.reward:.3f}, length {episode.length}")
     mean = evaluation.summary()["reward_mean"]
     print(f"mean return {mean:.3f} over {len(evaluation.episodes)} episodes")
+    for name, value in evaluation.extra_stats.items():
+        print(f"mean {name}: {value:.3f}")
     return ExperimentStatus.SUCCESS, mean
 
 

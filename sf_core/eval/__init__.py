@@ -59,7 +59,12 @@ def evaluate_run(cfg: Config) -> dict[str, Any]:
     result: dict[str, Any] = evaluation.summary()
     if cfg.summaries_use_frameskip:
         result["length_mean"] *= cfg.env_frameskip
-    return {**result, "checkpoint": session.checkpoint.name, "deterministic": bool(cfg.eval_deterministic)}
+    return {
+        **result,
+        "extra_stats": evaluation.extra_stats,
+        "checkpoint": session.checkpoint.name,
+        "deterministic": bool(cfg.eval_deterministic),
+    }
 
 
 def _print_table(result: dict[str, Any], cfg: Config) -> None:
@@ -79,4 +84,7 @@ def _print_table(result: dict[str, Any], cfg: Config) -> None:
         f"{result['reward_max']:.2f}",
         f"{result['length_mean']:.1f}",
     )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name, mean in result["extra_stats"].items():
+        console.print(f"mean {name}: {mean:.3f}", highlight=False)

@@ -34,6 +34,15 @@ class Evaluation:
         """Length of each episode in agent steps."""
         return np.array([episode.length for episode in self.episodes], np.int64)
 
+    @property
+    def extra_stats(self) -> dict[str, float]:
+        """Mean of each statistic that the env reported, over the episodes that did."""
+        reported: dict[str, list[float]] = {}
+        for episode in self.episodes:
+            for name, value in episode.extra_stats.items():
+                reported.setdefault(name, []).append(value)
+        return {name: float(np.mean(values)) for name, values in sorted(reported.items())}
+
     def summary(self) -> dict[str, float]:
         """Mean, standard deviation (of the population), least and greatest return, mean length, number."""
         rewards = self.rewards

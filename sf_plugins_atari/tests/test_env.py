@@ -5,24 +5,35 @@ import dataclasses
 import gymnasium
 import numpy as np
 import pytest
-from sf_plugins_atari.env import AtariEnv, make_atari_env
+from sf_plugins_atari.env import AtariEnv
+from sf_plugins_atari.factories import make_atari_env
+from sf_plugins_atari.options import ARGS
 from sf_plugins_atari.preprocessing import area_weights
 from sf_plugins_atari.settings import AtariSettings
-from sf_plugins_atari.vector_env import LifeLossVectorEnv
+from sf_plugins_atari.vector_env import NativeVectorEnv
 
-CFG = {"env_frameskip": 4, "env_framestack": 4}
+CFG = {"env_frameskip": 4, "env_framestack": 4, **{arg.name: arg.default for arg in ARGS}}
 
 
-@pytest.mark.parametrize("rom", ["breakout", "space_invaders", "freeway"])
-def test_the_single_environment_plays_exactly_like_the_native_vector(rom):
+@pytest.mark.parametrize(
+    ("rom", "options"),
+    [
+        ("breakout", {}),
+        ("space_invaders", {"sticky_actions": 0.25, "full_action_set": True}),
+        ("freeway", {"fire_reset": False, "frame_skip": 5, "frame_stack": 1}),
+        ("pacman", {}),  # a screen of 250 lines
+        ("breakout", {"grayscale": False, "frame_stack": 2}),
+    ],
+)
+def test_the_single_environment_plays_exactly_like_the_native_vector(rom, options):
     # Without no-op starts: both draw their number with a generator of their own.
-    settings = AtariSettings(rom=rom, max_frames=108_000, noop_max=0)
-    single, vector = AtariEnv(settings), LifeLossVectorEnv(settings, 1, num_threads=1)
+    settings = AtariSettings(rom=rom, noop_max=0, **options)
+    single, vector = AtariEnv(settings), NativeVectorEnv(settings, 1, num_threads=1)
     frames, _ = single.reset(seed=3)
     expected, _ = vector.reset(seed=3)
     random = np.random.default_rng(0)
     different = []
-    for _ in range(300):
+    for _ in range(150):
         gap = np.abs(frames.astype(int) - expected[0])
         assert gap.max() <= 1  # averages are rounded in another order
         different.append((gap > 0).mean())
@@ -31,6 +42,7 @@ def test_the_single_environment_plays_exactly_like_the_native_vector(rom):
         expected, rewards, ends, cuts, infos = vector.step(np.array([action]))
         assert (reward, terminated, truncated) == (rewards[0], ends[0], cuts[0])
         assert (info["life_lost"], info["lives"]) == (infos["life_lost"][0], infos["lives"][0])
+        assert ("episode_extra_stats" in info) == (terminated and rom != "pacman")
         if terminated:
             break
     assert np.mean(different) < 0.001
@@ -45,7 +57,7 @@ def test_starts_are_as_varied_as_those_of_the_native_vector():
 
 
 def test_the_same_seed_starts_the_same_game():
-    env = make_atari_env("atari_breakout", CFG, {}, rom="breakout", max_frames=108_000)
+    env = make_atari_env("atari_breakout", CFG, {})
     first, _ = env.reset(seed=9)
     second, _ = env.reset()
     again, _ = env.reset(seed=9)
@@ -61,7 +73,7 @@ def test_the_time_limit_truncates_a_single_game():
 
 
 def test_a_game_is_drawn_in_colour():
-    env = make_atari_env("atari_breakout", CFG, {}, "rgb_array", rom="breakout", max_frames=108_000)
+    env = make_atari_env("atari_breakout", CFG, {}, "rgb_array")
     env.reset(seed=0)
     env.step(np.int64(0))
     frame = env.render()
@@ -72,7 +84,7 @@ def test_a_game_is_drawn_in_colour():
 
 
 def test_a_game_that_nobody_watches_is_not_drawn():
-    env = make_atari_env("atari_pong", CFG, {}, rom="pong", max_frames=1000)
+    env = make_atari_env("atari_pong", CFG, {})
     env.reset(seed=0)
     assert env.render() is None
 

@@ -1,14 +1,16 @@
-"""The native vector environment beside Sample Factory's wrapper stack, written out literally, on the same presses.
+"""Both back ends beside Sample Factory's wrapper stack, written out literally, on the same seeds and presses.
 
 The stack is the one of Sample Factory's `atari_utils.py` (which took it from OpenAI Baselines): no-op reset, skip 4
 with max-pooling over colour screens, one episode per life, fire reset, sign of the reward, 84x84, grey, stack of 4.
 Known differences, and how each test deals with them:
 
 * who starts a game: the stack presses FIRE and then action 2 for a whole step each, also after every lost life, and
-  a no-op step before that; natively FIRE is pressed for one frame at the start of a game and the agent does the rest.
-  The tests switch the native start off and press the same buttons as actions.
-* the stack forgets its frames at a lost life; natively they stay.
-* the stack pools and shrinks in colour before it turns grey; natively it is the other way round, a rounding apart
+  a no-op step before that; the back ends press FIRE for one frame at the start of a game and the agent does the rest.
+  The tests switch that off and press the same buttons as actions.
+* the stack waits 1 to 30 frames before a game, and so does EnvPool in a game that it need not start with FIRE; natively
+  it is 0 to 29. The tests choose the least, so the stack does 0 or 1 no-ops.
+* the stack forgets its frames at a lost life; in the back ends they stay.
+* the stack pools and shrinks in colour before it turns grey; the back ends do it the other way round, a rounding apart
   unless a coloured object flickers.
 """
 
@@ -21,8 +23,9 @@ import ale_py
 import gymnasium
 import numpy as np
 import pytest
+from sf_plugins_atari.envpool_env import EnvPoolVectorEnv
 from sf_plugins_atari.settings import AtariSettings
-from sf_plugins_atari.vector_env import LifeLossVectorEnv
+from sf_plugins_atari.vector_env import NativeVectorEnv
 
 cv2 = pytest.importorskip("cv2")
 gymnasium.register_envs(ale_py)
@@ -34,6 +37,7 @@ class LiteralStack:
 
     gym_id: str
     seed: int
+    noops: int
     lives: int = 0
     game_over: bool = True
     full_score: float = 0.0
@@ -70,7 +74,9 @@ class LiteralStack:
 
     def reset(self):
         if self.game_over:
-            screen, _ = self.env.reset(seed=self.seed)  # no-op starts are tested elsewhere
+            screen, _ = self.env.reset(seed=self.seed)
+            for _ in range(self.noops):
+                screen, *_ = self.env.step(0)
             self.full_score = 0.0
         else:
             screen, _ = self.skip_4(0)
@@ -82,16 +88,25 @@ class LiteralStack:
         return np.stack(self.frames)
 
 
-def native(rom, num_envs=1):
-    settings = AtariSettings(rom=rom, max_frames=108_000, noop_max=0, fire_reset=False)
-    return LifeLossVectorEnv(settings, num_envs, num_threads=1)
+@pytest.fixture(params=["ale", "envpool"])
+def backend(request):
+    """`make(rom)` of one back end, and the no-ops that it cannot do without."""
+    if request.param == "envpool":
+        pytest.importorskip("envpool")
+    make_games, noops = {"ale": (NativeVectorEnv, 0), "envpool": (EnvPoolVectorEnv, 1)}[request.param]
+
+    def make(rom):
+        return make_games(AtariSettings(rom=rom, noop_max=0, fire_reset=False), 1, num_threads=1, seeds=[7])
+
+    return make, noops
 
 
 @pytest.mark.parametrize(
     ("rom", "gym_id"), [("breakout", "ALE/Breakout-v5"), ("pong", "ALE/Pong-v5"), ("qbert", "ALE/Qbert-v5")]
 )
-def test_rewards_ends_lives_and_scores_equal_those_of_the_literal_stack(rom, gym_id):
-    literal, env = LiteralStack(gym_id, seed=7), native(rom)
+def test_rewards_ends_lives_and_scores_equal_those_of_the_literal_stack(backend, rom, gym_id):
+    make, noops = backend
+    literal, env = LiteralStack(gym_id, seed=7, noops=noops), make(rom)
     random = np.random.default_rng(0)
     env.reset(seed=7)
     literal.reset()
@@ -128,8 +143,9 @@ def test_rewards_ends_lives_and_scores_equal_those_of_the_literal_stack(rom, gym
     assert lost > 0 or rom == "pong"  # Pong has no lives
 
 
-def test_frames_agree_with_the_literal_stack_up_to_rounding_until_a_life_is_lost():
-    literal, env = LiteralStack("ALE/Breakout-v5", seed=7), native("breakout")
+def test_frames_agree_with_the_literal_stack_up_to_rounding_until_a_life_is_lost(backend):
+    make, noops = backend
+    literal, env = LiteralStack("ALE/Breakout-v5", seed=7, noops=noops), make("breakout")
     random = np.random.default_rng(1)
     env.reset(seed=7)
     literal.reset()
@@ -148,8 +164,8 @@ def test_frames_agree_with_the_literal_stack_up_to_rounding_until_a_life_is_lost
     assert compared >= 20
 
 
-def test_the_stack_of_frames_goes_on_through_a_lost_life():
-    env = native("breakout")
+def test_the_stack_of_frames_goes_on_through_a_lost_life(backend):
+    env = backend[0]("breakout")
     random = np.random.default_rng(0)
     before, _ = env.reset(seed=0)
     for _ in range(400):

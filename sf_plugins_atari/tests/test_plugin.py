@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from sf_plugins_atari.games import ROMS
+from sf_plugins_atari.games import ROMS, rom_of
+from sf_plugins_atari.options import ARGS, PRESETS
 from sf_plugins_atari.settings import emulator_threads
 
 from sf_core.plugins.specs import EnvSpec
@@ -18,6 +19,7 @@ def specs() -> dict[str, EnvSpec]:
 
 def test_the_57_games_have_sample_factorys_names():
     names = [name for name in specs() if name.startswith("atari_")]
+    assert all(rom_of(name) in ROMS.values() for name in names)
     assert len(names) == len(set(names)) == 57
     # the spellings of Sample Factory that follow no rule
     assert {"atari_asteroid", "atari_kongfumaster", "atari_montezuma", "atari_privateye"} <= set(names)
@@ -35,9 +37,10 @@ def test_every_rom_is_named_once():
 
 
 def test_montezuma_is_cut_after_18000_frames_and_the_others_after_108000():
-    limits = {name: spec.params["max_frames"] for name, spec in specs().items() if name.startswith("atari_")}
+    limits = {name: spec.defaults.get("atari_max_frames") for name, spec in specs().items()}
     assert limits.pop("atari_montezuma") == 18_000
-    assert set(limits.values()) == {108_000}
+    assert set(limits.values()) == {None}
+    assert {arg.name: arg.default for arg in ARGS}["atari_max_frames"] == 108_000
 
 
 def test_defaults_are_sample_factorys():
@@ -64,13 +67,16 @@ def test_one_iteration_is_what_all_games_collect_in_one_rollout():
     assert games * defaults["rollout"] == defaults["batch_size"] * defaults["num_batches_per_epoch"]
 
 
-def test_defaults_are_options_of_the_core():
+def test_defaults_and_presets_are_options_of_the_core_or_flags_of_the_games():
     from sf_core.cfg.options import core_options
 
     options = core_options()
-    for spec in specs().values():
-        for name, value in spec.defaults.items():
-            assert name in options, name
+    own = {arg.name for arg in ARGS}
+    for defaults in [*(spec.defaults for spec in specs().values()), *(preset.values for preset in PRESETS)]:
+        for name, value in defaults.items():
+            assert name in options or name in own, name
+            if name in own:
+                continue
             assert options[name].automatic == "", f"{name} does nothing"
             assert options[name].unavailable == "" or value == options[name].default, name
 
@@ -108,12 +114,32 @@ def test_emulator_threads_share_the_cores_with_the_rest_of_the_run(monkeypatch, 
     assert emulator_threads(cfg, num_envs) == expected
 
 
-def test_a_run_says_which_emulator_and_rom_it_uses():
+def header(name, **values):
     from sf_core.plugins.plan import EnvPlan
 
     class Plan:
-        env = EnvPlan(name="atari_pong", plugin="atari", factory="a:b", params={"rom": "pong"})
+        env = EnvPlan(name=name, plugin="atari", factory="a:b")
 
-    (line,) = plugin.sf_report_header({}, Plan())
+    (line,) = plugin.sf_report_header({arg.name: arg.default for arg in ARGS} | values, Plan())
+    return line
+
+
+def test_a_run_says_which_emulator_rom_and_randomness_it_uses():
+    line = header("atari_mspacman")
     assert line.startswith("ale-py 0.")
-    assert line.endswith("ROM pong")
+    assert line.endswith("ROM ms_pacman, sticky actions 0, up to 29 frames of waiting at the start of a game")
+    sticky = header("atari:tetris", atari_sticky_actions=0.25, atari_noop_max=0)
+    assert sticky.endswith("ROM tetris, sticky actions 0.25, no waiting at the start of a game")
+    assert header("atari_pong", atari_backend="envpool").startswith("envpool ")
+    assert "ROM" not in header("ALE/Pong-v5")
+
+
+def test_the_presets_set_the_same_things_and_one_of_them_is_what_happens_anyway():
+    dqn, machado = PRESETS
+    assert dqn.values.keys() == machado.values.keys()
+    defaults = {arg.name: arg.default for arg in ARGS} | dict(specs()["atari_pong"].defaults)
+    assert dqn.values == {name: defaults[name] for name in dqn.values}
+    different = {name for name in dqn.values if dqn.values[name] != machado.values[name]}
+    assert different == {
+        "atari_sticky_actions", "atari_full_action_set", "atari_episodic_life", "atari_fire_reset", "atari_noop_max"
+    }  # fmt: skip

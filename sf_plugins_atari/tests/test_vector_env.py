@@ -5,11 +5,14 @@ import dataclasses
 import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode, VectorEnv
+from sf_plugins_atari.factories import make_atari_vector_env
+from sf_plugins_atari.options import ARGS
 from sf_plugins_atari.settings import AtariSettings
-from sf_plugins_atari.vector_env import LifeLossVectorEnv, make_atari_vector_env
+from sf_plugins_atari.vector_env import NativeVectorEnv
 
 BREAKOUT = AtariSettings(rom="breakout", max_frames=108_000)
-CFG = {"env_frameskip": 4, "env_framestack": 4, "serial_mode": True, "torch_threads": 1, "atari_threads": 0}
+CFG = {"env_frameskip": 4, "env_framestack": 4, "serial_mode": True, "torch_threads": 1}
+CFG |= {arg.name: arg.default for arg in ARGS}
 
 
 def play(env, num_steps, seed=0):
@@ -28,7 +31,7 @@ def play(env, num_steps, seed=0):
 
 
 def test_a_lost_life_is_reported_and_only_the_end_of_the_game_terminates():
-    env = LifeLossVectorEnv(BREAKOUT, 4, num_threads=1)
+    env = NativeVectorEnv(BREAKOUT, 4, num_threads=1)
     env.reset(seed=0)
     steps = play(env, 500)
     # Breakout has five lives: four losses the game survives and then its end, at zero lives.
@@ -42,7 +45,7 @@ def test_a_lost_life_is_reported_and_only_the_end_of_the_game_terminates():
 
 
 def test_the_row_after_the_end_of_a_game_only_resets():
-    env = LifeLossVectorEnv(BREAKOUT, 2, num_threads=1)
+    env = NativeVectorEnv(BREAKOUT, 2, num_threads=1)
     env.reset(seed=0)
     steps = play(env, 400)
     ends = np.argwhere(steps["terminated"][:-1])
@@ -55,7 +58,7 @@ def test_the_row_after_the_end_of_a_game_only_resets():
 
 def test_life_losses_are_those_the_emulator_signals_itself():
     random = np.random.default_rng(0)
-    ours = LifeLossVectorEnv(BREAKOUT, 3, num_threads=1)
+    ours = NativeVectorEnv(BREAKOUT, 3, num_threads=1)
     theirs = AtariVectorEnv("breakout", 3, num_threads=1, reward_clipping=False, life_loss_info=True)
     frames, _ = ours.reset(seed=5)
     their_frames, _ = theirs.reset(seed=np.arange(5, 8))
@@ -72,7 +75,7 @@ def test_life_losses_are_those_the_emulator_signals_itself():
 
 def test_a_life_lost_in_the_step_that_reaches_the_time_limit_is_reported_with_it():
     def first_loss(max_frames):
-        env = LifeLossVectorEnv(dataclasses.replace(BREAKOUT, max_frames=max_frames, noop_max=0), 1, num_threads=1)
+        env = NativeVectorEnv(dataclasses.replace(BREAKOUT, max_frames=max_frames, noop_max=0), 1, num_threads=1)
         _, infos = env.reset(seed=0)
         start = infos["episode_frame_number"][0]
         for _ in range(500):
@@ -87,14 +90,14 @@ def test_a_life_lost_in_the_step_that_reaches_the_time_limit_is_reported_with_it
 
 
 def test_rewards_are_the_points_of_the_game():
-    env = LifeLossVectorEnv(dataclasses.replace(BREAKOUT, rom="qbert"), 2, num_threads=1)
+    env = NativeVectorEnv(dataclasses.replace(BREAKOUT, rom="qbert"), 2, num_threads=1)
     env.reset(seed=0)
     assert play(env, 150)["reward"].max() == 25  # Q*bert scores 25 for a cube
 
 
 def test_the_same_seed_gives_the_same_games_and_another_seed_others():
     def frames_and_rewards(**reset):
-        env = LifeLossVectorEnv(BREAKOUT, 4, num_threads=2, seeds=[11, 12, 13, 14])
+        env = NativeVectorEnv(BREAKOUT, 4, num_threads=2, seeds=[11, 12, 13, 14])
         first, _ = env.reset(**reset)
         return first, play(env, 300)["reward"]
 
@@ -109,14 +112,14 @@ def test_the_same_seed_gives_the_same_games_and_another_seed_others():
 
 
 def test_games_of_one_vector_differ_in_their_starts():
-    env = LifeLossVectorEnv(BREAKOUT, 8, num_threads=1)
+    env = NativeVectorEnv(BREAKOUT, 8, num_threads=1)
     _, infos = env.reset(seed=0)
     assert len(set(infos["episode_frame_number"].tolist())) > 3  # 1 to 29 frames in
     assert infos["episode_frame_number"].max() < 30
 
 
 def test_the_time_limit_truncates_after_that_many_frames():
-    env = LifeLossVectorEnv(dataclasses.replace(BREAKOUT, rom="pong", max_frames=40), 1, num_threads=1)
+    env = NativeVectorEnv(dataclasses.replace(BREAKOUT, rom="pong", max_frames=40), 1, num_threads=1)
     env.reset(seed=0)
     steps = play(env, 12)
     assert steps["truncated"][:, 0].tolist() == [False] * 9 + [True] + [False] * 2
@@ -124,9 +127,7 @@ def test_the_time_limit_truncates_after_that_many_frames():
 
 
 def test_the_factory_plays_what_the_configuration_says():
-    env = make_atari_vector_env(
-        "atari_pong", {**CFG, "env_framestack": 2}, tuple({"seed": s} for s in range(3)), rom="pong", max_frames=1000
-    )
+    env = make_atari_vector_env("atari_pong", {**CFG, "env_framestack": 2}, tuple({"seed": s} for s in range(3)))
     assert isinstance(env, VectorEnv)
     assert env.num_envs == 3
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP

@@ -30,8 +30,60 @@ def test_the_command_line_knows_defaults_and_flags_of_a_game():
     assert (cfg.reward_clip, cfg.origin("reward_clip")) == (1.0, "env")
     assert (cfg.learning_rate, cfg.origin("learning_rate")) == (1e-3, "cli")
     assert (cfg.atari_threads, cfg.rollout, cfg.use_rnn) == (2, 128, False)
-    assert plan.env.params == {"rom": "pong", "max_frames": 108_000}
+    assert (cfg.atari_max_frames, configure("--env=atari_montezuma")[0].atari_max_frames) == (108_000, 18_000)
     assert any("ROM pong" in line for line in manager.report_header(cfg, plan))
+
+
+def test_a_preset_wins_over_the_game_and_the_command_line_over_the_preset():
+    cfg, *_ = configure("--env=atari_montezuma", "--preset=atari_machado2018", "--atari_noop_max=5")
+    assert (cfg.atari_sticky_actions, cfg.origin("atari_sticky_actions")) == (0.25, "preset")
+    assert (cfg.atari_max_frames, cfg.atari_full_action_set) == (108_000, True)
+    assert (cfg.atari_noop_max, cfg.origin("atari_noop_max")) == (5, "cli")
+    assert cfg.learning_rate == 2.5e-4
+
+
+def test_every_rom_has_a_name_of_its_own_and_presets_apply_to_it():
+    cfg, plan, manager = configure("--env=atari:tetris", "--preset=atari_dqn", "--atari_grayscale=False")
+    assert any("ROM tetris" in line for line in manager.report_header(cfg, plan))
+    vector = create_agent_vector(plan.env, cfg, 2, seed=0)
+    assert vector.reset()["obs"].shape == (2, 4, 84, 84, 3)
+    vector.step(random_actions(vector, np.random.default_rng(0)))
+    vector.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--env=atari:tetriss"], "no game 'tetriss'; did you mean tetris"),
+        (["--env=atari:qwertyuiop"], "it has adventure, air_raid"),
+        (["--env=atari:combat"], "for two players only"),
+        (["--env=atari_pong", "--atari_sticky_actions=1.5"], "use 0 or 0.25"),
+        (["--env=atari_pong", "--atari_noop_max=-1"], "negative"),
+        (["--env=atari_pong", "--atari_max_frames=0"], "no time to play"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_in_a_sentence(flags, sentence):
+    cfg, plan, _ = configure(*flags)
+    for render_mode in (None, "rgb_array"):
+        with pytest.raises(UsageError, match=sentence):
+            create_agent_vector(plan.env, cfg, 1, render_mode=render_mode)
+
+
+@pytest.mark.parametrize("env", ["atari_pong", "ALE/Pong-v5"])
+def test_the_score_of_a_game_comes_with_the_humans(env):
+    flags = ["--atari_max_frames=80"] if env == "atari_pong" else ["--env_frameskip=60"]
+    cfg, plan, _ = configure(f"--env={env}", *flags)
+    vector = create_agent_vector(plan.env, cfg, 1, seed=0)
+    vector.reset()
+    score = 0.0
+    for _ in range(1000):
+        step = vector.step({"action": np.zeros(1, np.int64)})
+        score += float(step.reward[0])
+        if step.episode_end[0]:
+            break
+    vector.close()
+    # 0 for a random player's -20.7, 1 for the human's 14.6
+    assert step.extra_stats == {0: {"human_normalized_score": pytest.approx((score + 20.7) / 35.3)}}
 
 
 def test_the_probe_process_reports_the_spaces():

@@ -1,23 +1,23 @@
 """One game as a plain Gymnasium environment: the same play and frames as the native vector, and it can draw itself.
 
-What comes in: `AtariSettings` and an int action. What leaves: a step of Gymnasium with `info["life_lost"]`. It is used
-where the native vector cannot be: to watch or film an agent, and under environment wrappers. A Python step per frame
-makes it slower. This file does not know clipping, learning or advantages.
+What comes in: `AtariSettings` and an int action. What leaves: a step of Gymnasium with what a `GameRecord` says. It is
+used where the native vector cannot be: to watch or film an agent, and under environment wrappers. A Python step per
+frame makes it slower. This file does not know clipping, learning or advantages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import ale_py
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from ale_py import roms
 
-from sf_plugins_atari.preprocessing import FrameStack
-from sf_plugins_atari.settings import AtariSettings, settings_from
+from sf_plugins_atari.game_record import EPISODE_EXTRA_STATS, LIFE_LOST, GameRecord
+from sf_plugins_atari.preprocessing import FrameStack, Screen
+from sf_plugins_atari.roms import rom_path
+from sf_plugins_atari.settings import AtariSettings
 
 FRAMES_PER_SECOND = 60
 MAX_SEED = np.iinfo(np.int32).max
@@ -34,6 +34,9 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         Args:
             settings: how the game is played and seen.
             render_mode: None, "rgb_array" (frames in colour) or "human" (the emulator's own window).
+
+        Raises:
+            UsageError: the emulator has no such game.
         """
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self.settings = settings
@@ -48,13 +51,12 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         actions = self._ale.getLegalActionSet() if settings.full_action_set else self._ale.getMinimalActionSet()
         self._actions = list(actions)
         self._presses_fire = settings.fire_reset and ale_py.Action.FIRE in self._actions
-        self._stack = FrameStack(self._ale.getScreenDims(), (settings.height, settings.width), settings.frame_stack)
-        self._colour: list[npt.NDArray[np.uint8]] = []  # the last two screens, when rendering
-        self._lives = 0
-        self._num_frames = 0
+        self._stack = FrameStack(self._screen().shape, settings.observation_shape)
+        self._drawn: list[Screen] = []  # the last two screens in colour, when rendering
+        self._record = GameRecord(settings, 1)
+        self._num_steps = 0
         self.action_space = gymnasium.spaces.Discrete(len(self._actions))
-        shape = (settings.frame_stack, settings.height, settings.width)
-        self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
+        self.observation_space = gymnasium.spaces.Box(0, 255, settings.observation_shape, np.uint8)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -71,64 +73,56 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
             self._ale.act(ale_py.Action.NOOP)
             if self._ale.game_over():
                 self._ale.reset_game()
-        self._stack.restart(self._ale.getScreenGrayscale())
-        self._colour = [self._ale.getScreenRGB()] if self.render_mode == "rgb_array" else []
-        self._lives = self._ale.lives()
-        self._num_frames = 0
-        return self._stack.observation(), self._info(life_lost=False)
+        self._stack.restart(self._screen())
+        self._drawn = [self._ale.getScreenRGB()] if self.render_mode == "rgb_array" else []
+        self._num_steps = 0
+        return self._stack.observation(), self._info(self._record.start(np.array([self._ale.lives()])))
 
     def step(self, action: np.int64) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """Repeat one action for `frame_skip` frames, or until the game ends or the time is up."""
+        """Repeat one action for `frame_skip` frames, or until the game ends; rewards are the points won, un-clipped."""
+        self._num_steps += 1
+        out_of_time = self._num_steps >= self.settings.max_steps
         reward = 0
-        terminated = out_of_time = False
+        terminated = False
         for frames_left in reversed(range(self.settings.frame_skip)):
             reward += self._ale.act(self._actions[action])
-            self._num_frames += 1
             terminated = self._ale.game_over()
-            out_of_time = self._num_frames >= self.settings.max_frames
-            if terminated or out_of_time:
+            if terminated or (out_of_time and frames_left == 0):
                 break
             if frames_left < 2:
-                self._stack.see(self._ale.getScreenGrayscale(), last=frames_left == 0)
+                self._stack.see(self._screen(), last=frames_left == 0)
                 if self.render_mode == "rgb_array":
-                    self._colour = [*self._colour[-1:], self._ale.getScreenRGB()]
+                    self._drawn = [*self._drawn[-1:], self._ale.getScreenRGB()]
         self._stack.push()
         truncated = out_of_time and not terminated
-        lives = self._ale.lives()
-        life_lost = 0 < lives < self._lives and not terminated
-        self._lives = lives
-        return self._stack.observation(), float(reward), terminated, truncated, self._info(life_lost=life_lost)
+        said = self._record.step(
+            np.array([reward]), np.array([self._ale.lives()]), np.array([terminated]), np.array([truncated])
+        )
+        return self._stack.observation(), float(reward), terminated, truncated, self._info(said)
 
     def render(self) -> npt.NDArray[np.uint8] | None:
         """Return the screen in colour, [210, 160, 3] uint8, pooled over two frames so that nothing flickers away."""
-        if self.render_mode != "rgb_array" or not self._colour:
+        if self.render_mode != "rgb_array" or not self._drawn:
             return None
-        return np.maximum(self._colour[0], self._colour[-1])
+        return np.maximum(self._drawn[0], self._drawn[-1])
+
+    def _screen(self) -> Screen:
+        screen: Screen = self._ale.getScreenGrayscale() if self.settings.grayscale else self._ale.getScreenRGB()
+        return screen
 
     def _load(self, *, seed: int | None) -> None:
         if seed is not None:
             self._ale.setInt("random_seed", seed)
-        path = roms.get_rom_path(self.settings.rom)
-        if path is None:
-            raise ValueError(f"ale-py has no ROM named {self.settings.rom!r}")
-        self._ale.loadROM(path)
+        self._ale.loadROM(rom_path(self.settings.rom))
 
-    def _info(self, *, life_lost: bool) -> dict[str, Any]:
-        return {
-            "life_lost": life_lost,
-            "lives": self._lives,
+    def _info(self, said: dict[str, Any]) -> dict[str, Any]:
+        """The record's words on one game as plain values."""
+        info: dict[str, Any] = {
+            LIFE_LOST: bool(said[LIFE_LOST][0]),
+            "lives": self._ale.lives(),
             "episode_frame_number": self._ale.getEpisodeFrameNumber(),
         }
-
-
-def make_atari_env(
-    full_env_name: str,
-    cfg: Mapping[str, Any],
-    env_config: Mapping[str, Any],
-    render_mode: str | None = None,
-    *,
-    rom: str,
-    max_frames: int,
-) -> AtariEnv:
-    """Build one game that can render."""
-    return AtariEnv(settings_from(cfg, rom=rom, max_frames=max_frames), render_mode)
+        if EPISODE_EXTRA_STATS in said:
+            stats = said[EPISODE_EXTRA_STATS]
+            info[EPISODE_EXTRA_STATS] = {key: float(value[0]) for key, value in stats.items() if key[0] != "_"}
+        return info

@@ -1,14 +1,17 @@
-"""The 57 games: Sample Factory's environment names, and the ROM of the Arcade Learning Environment each one means.
+"""Names: which ROM of the Arcade Learning Environment an environment of this package means.
 
 Data only, standard library only: the plugin module imports this file, so `sf-list` can show the games without a
-simulator. The names keep Sample Factory's spelling (`asteroid`, `kongfumaster`, `montezuma`), because they are what
-people have in their command lines.
+simulator. The 57 names keep Sample Factory's spelling (`asteroid`, `kongfumaster`, `montezuma`), because they are what
+people have in their command lines; every game of the emulator has a second name with its ROM's own, `atari:asteroids`.
 """
 
 from __future__ import annotations
 
+GAME_PREFIX = "atari_"
+ROM_PREFIX = "atari:"
+
 DEFAULT_MAX_FRAMES = 108_000
-"""Emulator frames after which a game is cut: half an hour at 60 frames per second (Machado et al. 2018, table 5)."""
+"""Emulator frames after which a game is cut: half an hour at 60 frames per second, as for the human scores."""
 
 ROMS: dict[str, str] = {
     "alien": "alien",
@@ -71,4 +74,11 @@ ROMS: dict[str, str] = {
 }
 
 MAX_FRAMES: dict[str, int] = {"montezuma": 18_000}
-"""Games with a limit of their own, in emulator frames."""
+"""Games that Sample Factory cuts earlier, in emulator frames."""
+
+
+def rom_of(env_name: str) -> str:
+    """Return the ROM that an environment's name means: `atari_mspacman` and `atari:ms_pacman` are `ms_pacman`."""
+    if env_name.startswith(ROM_PREFIX):
+        return env_name.removeprefix(ROM_PREFIX)
+    return ROMS[env_name.removeprefix(GAME_PREFIX)]

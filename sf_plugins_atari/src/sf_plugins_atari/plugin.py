@@ -1,4 +1,4 @@
-"""What this package offers to sf_core: the `atari_*` games and the `ALE/` family of Gymnasium ids.
+"""What this package offers to sf_core: games as `atari_*` and `atari:*`, Gymnasium's ids of the emulator, presets.
 
 Imported by every `sf-list` and `--help`, hence thin: the standard library and sf_core only. The emulator is imported
 by the factories, in the process that steps the games.
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from sf_core import Arg, EnvSpec, hookimpl
-from sf_plugins_atari.games import DEFAULT_MAX_FRAMES, MAX_FRAMES, ROMS
+from sf_core import EnvSpec, Metric, Preset, hookimpl
+from sf_plugins_atari.games import GAME_PREFIX, MAX_FRAMES, ROM_PREFIX, ROMS, rom_of
+from sf_plugins_atari.human_scores import HUMAN_NORMALIZED_SCORE
+from sf_plugins_atari.options import ARGS, PRESETS
 
 if TYPE_CHECKING:
     from sf_core.plugins.plan import RunPlan
-
-REQUIRES = {"ale_py": "ale-py"}
 
 LEARNING: dict[str, Any] = {
     # PPO as in Sample Factory's Atari integration, which follows CleanRL: 8 games, 128 steps each, 4 minibatches of
@@ -66,46 +66,64 @@ NETWORK: dict[str, Any] = {
 
 FRAMES: dict[str, Any] = {"env_frameskip": 4, "env_framestack": 4, "summaries_use_frameskip": True}
 
-THREADS = Arg(
-    "--atari_threads",
-    int,
-    0,
-    "threads that emulate the games of one process; 0 = its share of the cores, at most one per game",
-)
+GAME: dict[str, Any] = {
+    "factory": "sf_plugins_atari.factories:make_atari_env",
+    "vector_factory": "sf_plugins_atari.factories:make_atari_vector_env",
+    "args": ARGS,
+}
+
+SCORE = Metric(HUMAN_NORMALIZED_SCORE, summary="score of the full game: 0 for random play, 1 for a human tester's")
+
+COMMON: dict[str, Any] = {"requires": {"ale_py": "ale-py"}, "tags": ("atari", "discrete", "image"), "metrics": (SCORE,)}
 
 
 @hookimpl
 def sf_environments() -> Iterator[EnvSpec]:
-    """Offer the 57 games by Sample Factory's names, and every Gymnasium id of the emulator."""
+    """Offer the 57 games by Sample Factory's names, all of the emulator's by their ROMs', and its Gymnasium ids."""
+    defaults = {**LEARNING, **NETWORK, **FRAMES}
     for name, rom in ROMS.items():
+        limit = {"atari_max_frames": MAX_FRAMES[name]} if name in MAX_FRAMES else {}
         yield EnvSpec(
-            name=f"atari_{name}",
-            factory="sf_plugins_atari.env:make_atari_env",
-            vector_factory="sf_plugins_atari.vector_env:make_atari_vector_env",
-            params={"rom": rom, "max_frames": MAX_FRAMES.get(name, DEFAULT_MAX_FRAMES)},
-            requires=REQUIRES,
+            name=f"{GAME_PREFIX}{name}",
             summary=f"Atari 2600: {rom.replace('_', ' ')}",
-            tags=("atari", "discrete", "image"),
-            defaults={**LEARNING, **NETWORK, **FRAMES},
-            args=(THREADS,),
+            defaults={**defaults, **limit},
+            **GAME,
+            **COMMON,
         )
+    yield EnvSpec(
+        name=ROM_PREFIX,
+        family=True,
+        summary="Atari 2600: any game of the emulator by the name of its ROM, such as atari:tetris",
+        defaults=defaults,
+        **GAME,
+        **COMMON,
+    )
     yield EnvSpec(
         name="ALE/",
         family=True,
         factory="sf_plugins_atari.gymnasium_ids:make_ale_env",
-        requires=REQUIRES,
         summary="Gymnasium's ids of the emulator, as they are: ALE/Pong-v5 (colour, no stack, sticky actions)",
-        tags=("atari", "discrete", "image"),
         defaults={**LEARNING, **NETWORK, "env_frameskip": 4, "summaries_use_frameskip": True},
+        **COMMON,
     )
 
 
 @hookimpl
+def sf_presets() -> Iterable[Preset]:
+    """Offer the two evaluation protocols of the literature."""
+    return PRESETS
+
+
+@hookimpl
 def sf_report_header(cfg: Mapping[str, Any], plan: RunPlan) -> Iterable[str]:
-    """Name the emulator and the ROM a run uses; both decide what a score means."""
+    """Name the emulator, the ROM and the randomness of a run; they decide what a score means."""
+    package = "envpool" if cfg.get("atari_backend") == "envpool" else "ale-py"
     try:
-        emulator = f"ale-py {version('ale-py')}"
+        emulator = f"{package} {version(package)}"
     except PackageNotFoundError:
-        emulator = "ale-py of unknown version"
-    rom = plan.env.params.get("rom")
-    return [f"{emulator}, ROM {rom}" if rom else emulator]
+        emulator = f"{package} of unknown version"
+    if "/" in plan.env.name:  # a Gymnasium id
+        return [emulator]
+    sticky, noop_max = cfg["atari_sticky_actions"], cfg["atari_noop_max"]
+    starts = f"up to {noop_max - 1} frames of waiting" if noop_max > 1 else "no waiting"
+    return [f"{emulator}, ROM {rom_of(plan.env.name)}, sticky actions {sticky:g}, {starts} at the start of a game"]

@@ -1,7 +1,7 @@
 """Raw screens to what the agent sees, with numpy alone and as the emulator's native vector environment does it.
 
-What comes in: grey screens `[210, 160]` uint8 of the last frames of a step. What leaves: the stack
-`[stack, height, width]` uint8. This file does not know the emulator or Gymnasium.
+What comes in: screens `[210, 160]`, in colour `[210, 160, 3]`, uint8, of the last frames of a step. What leaves: the
+stack `[stack, height, width]` or `[stack, height, width, 3]` uint8. This file does not know the emulator or Gymnasium.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def area_weights(source: int, target: int) -> npt.NDArray[np.float32]:
 class FrameStack:
     """The last screens, max-pooled in pairs, shrunk and stacked; oldest first, zeros before the first screen."""
 
-    def __init__(self, screen_shape: tuple[int, int], size: tuple[int, int], num_frames: int) -> None:
-        """Prepare for screens of `screen_shape` shrunk to `size`, both (height, width)."""
-        self._rows = area_weights(screen_shape[0], size[0])  # [height, 210]
-        self._columns = area_weights(screen_shape[1], size[1]).T  # [160, width]
+    def __init__(self, screen_shape: tuple[int, ...], stack_shape: tuple[int, ...]) -> None:
+        """Prepare for screens `[210, 160, ...]` and a stack `[num_frames, height, width, ...]`."""
+        self._rows = area_weights(screen_shape[0], stack_shape[1])  # [height, 210]
+        self._columns = area_weights(screen_shape[1], stack_shape[2])  # [width, 160]
         self._pair = np.zeros((2, *screen_shape), dtype=np.uint8)
-        self._frames = np.zeros((num_frames, *size), dtype=np.uint8)
+        self._frames = np.zeros(stack_shape, dtype=np.uint8)
 
     def restart(self, screen: Screen) -> None:
         """Forget everything and take the first screen of a game."""
@@ -54,10 +54,11 @@ class FrameStack:
         pooled screen stays in place for the same reason.
         """
         np.maximum(self._pair[0], self._pair[1], out=self._pair[0])
-        small = self._rows @ self._pair[0].astype(np.float32) @ self._columns  # [height, width]
+        wide = np.tensordot(self._rows, self._pair[0].astype(np.float32), axes=1)  # [height, 160, ...]
+        small = np.moveaxis(np.tensordot(self._columns, wide, axes=(1, 1)), 0, 1)  # [height, width, ...]
         self._frames[:-1] = self._frames[1:]
         self._frames[-1] = np.rint(small).astype(np.uint8)
 
     def observation(self) -> npt.NDArray[np.uint8]:
-        """Return a copy of the stack, [num_frames, height, width]."""
+        """Return a copy of the stack, [num_frames, height, width, ...]."""
         return self._frames.copy()

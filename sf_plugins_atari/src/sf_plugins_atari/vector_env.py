@@ -1,8 +1,9 @@
-"""Many games stepped natively: the emulator's own vector environment, with lives reported beside ends.
+"""Many games stepped natively by the emulator's own vector environment, with lives and scores reported beside ends.
 
-What comes in: `AtariSettings` and int actions `[N]`. What leaves: frames `[N, stack, height, width]` uint8, scores
-`[N]` as the game counts them, real ends, and `infos["life_lost"]`. Frame skip, max-pooling, grey, resize, stack and
-resets happen in C++; no Python runs per game. This file does not know clipping, learning or advantages.
+What comes in: `AtariSettings` and int actions `[N]`. What leaves: frames `[N, stack, height, width]` uint8, in colour
+`[N, stack, height, width, 3]`, scores `[N]` as the game counts them, real ends, and what a `GameRecord` says. Frame
+skip, max-pooling, grey, resize, stack and resets happen in C++; no Python runs per game. This file does not know
+clipping, learning or advantages.
 
 Why not the emulator's `episodic_life` or `life_loss_info`: the first restarts the game at every life, so a full game
 is never scored. The second only sets `terminated`; then a life lost in the very step that reaches the time limit looks
@@ -15,20 +16,22 @@ steps); SAME_STEP keeps a second array of final frames and hides the last number
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ale_py.vector_env import AtariVectorEnv
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 
-from sf_plugins_atari.settings import AtariSettings, emulator_threads, settings_from
+from sf_plugins_atari.game_record import GameRecord
+from sf_plugins_atari.roms import rom_path
+from sf_plugins_atari.settings import AtariSettings
 
-MAX_SEED = np.iinfo(np.int32).max  # the emulator keeps seeds in 32 bits and reads negative ones as "no seed"
+MAX_SEED = np.iinfo(np.int32).max  # the emulators keep seeds in 32 bits; ALE reads negative ones as "no seed"
 
 
-class LifeLossVectorEnv(AtariVectorEnv):
+class NativeVectorEnv(AtariVectorEnv):
     """`AtariVectorEnv` that plays full, un-clipped games and says in `infos["life_lost"]` [N] which rows lost a life.
 
     A row that ends the game by its rules is not marked as well; one that the time limit cuts may be.
@@ -47,29 +50,33 @@ class LifeLossVectorEnv(AtariVectorEnv):
             num_envs: how many games.
             num_threads: how many threads emulate them.
             seeds: used by a first `reset` that names none; without either, the games differ from run to run.
+
+        Raises:
+            UsageError: the emulator has no such game.
         """
+        rom_path(settings.rom)
         super().__init__(
             settings.rom,
             num_envs,
             num_threads=num_threads,
-            max_num_frames_per_episode=settings.max_frames,
+            max_num_frames_per_episode=settings.max_steps * settings.frame_skip,
             repeat_action_probability=settings.sticky_actions,
             full_action_space=settings.full_action_set,
             autoreset_mode=AutoresetMode.NEXT_STEP,
             img_height=settings.height,
             img_width=settings.width,
-            grayscale=True,
+            grayscale=settings.grayscale,
             stack_num=settings.frame_stack,
             frameskip=settings.frame_skip,
             maxpool=True,
-            noop_max=settings.noop_max,
+            noop_max=max(1, settings.noop_max),
             use_fire_reset=settings.fire_reset,
             episodic_life=False,
             life_loss_info=False,
             reward_clipping=False,
         )
         self._first_seeds = seeds
-        self._lives = np.zeros(num_envs, dtype=np.int32)
+        self._record = GameRecord(settings, num_envs)
 
     def reset(  # type: ignore[override]  # the base class leaves the kind of observation open
         self,
@@ -78,16 +85,17 @@ class LifeLossVectorEnv(AtariVectorEnv):
         options: dict[str, Any] | None = None,
     ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
         """Start new games; `seed` is one number (game i gets seed + i) or one per game that is reset."""
+        marked = (options or {}).get("reset_mask")
         if seed is None:
             seed = self._first_seeds
         self._first_seeds = None  # afterwards no seed means: go on with the generators as they are
         if isinstance(seed, (int, np.integer)):
-            seed = np.arange(int(seed), int(seed) + self._num_reset(options))
+            num_reset = self.num_envs if marked is None else int(np.count_nonzero(marked))
+            seed = np.arange(int(seed), int(seed) + num_reset)
         if seed is not None:
             seed = np.asarray(seed, dtype=np.int64) % MAX_SEED
         observation, infos = super().reset(seed=seed, options=options)
-        self._lives = infos["lives"].copy()
-        infos["life_lost"] = np.zeros(self.num_envs, dtype=np.bool_)
+        infos.update(self._record.start(infos["lives"], marked))
         return observation, infos
 
     def step(
@@ -97,37 +105,9 @@ class LifeLossVectorEnv(AtariVectorEnv):
     ]:
         """Play one action, [N], for `frame_skip` frames in every game; rewards are the points won, un-clipped."""
         observation, reward, terminated, truncated, infos = super().step(np.asarray(actions, dtype=np.int64))
-        lives = infos["lives"]  # [N]
-        # No life left is the end of the game, which some games take a few frames to admit (Qbert).
-        infos["life_lost"] = (lives < self._lives) & (lives > 0) & ~terminated
-        self._lives = lives.copy()
+        infos.update(self._record.step(reward, infos["lives"], terminated, truncated))
         return observation, reward, terminated, truncated, infos
 
     def close_extras(self, **kwargs: Any) -> None:
         """Free the emulators and join their threads now instead of at some garbage collection."""
         self.ale = None  # type: ignore[assignment]
-
-    def _num_reset(self, options: dict[str, Any] | None) -> int:
-        if options and "reset_mask" in options:
-            return int(np.count_nonzero(options["reset_mask"]))
-        return int(self.num_envs)
-
-
-def make_atari_vector_env(
-    full_env_name: str,
-    cfg: Mapping[str, Any],
-    env_configs: Sequence[Mapping[str, Any]],
-    *,
-    rom: str,
-    max_frames: int,
-) -> VectorEnv[Any, Any, Any]:
-    """Build the games of `env_configs` as one native vector environment. It cannot draw: `env` makes games to watch."""
-    settings = settings_from(cfg, rom=rom, max_frames=max_frames)
-    num_envs = len(env_configs)
-    seeds = [env_config.get("seed") for env_config in env_configs]
-    return LifeLossVectorEnv(
-        settings,
-        num_envs,
-        num_threads=emulator_threads(cfg, num_envs),
-        seeds=None if None in seeds else seeds,  # type: ignore[arg-type]
-    )
