@@ -88,9 +88,7 @@ def measure_parts(workload: Workload, *, seconds: float, variant: str = "", devi
 class _Copies:
     """Processes that measure the same part at the same time."""
 
-    def __init__(
-        self, workload: Workload, flags: Flags, copies: Sequence[tuple[list[int], int]], share: int
-    ) -> None:
+    def __init__(self, workload: Workload, flags: Flags, copies: Sequence[tuple[list[int], int]], share: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sf_bench_parts_")
         self._errors = open(os.path.join(self._folder.name, "errors"), "w+b")  # noqa: SIM115  # closed in __exit__
         named = [word for plugin in (*workload.plugins, PLUGIN) for word in ("-p", plugin)]

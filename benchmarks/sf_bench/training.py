@@ -106,9 +106,7 @@ def best_modes(contenders: Sequence[Contender], rates: Mapping[str, float | None
     best: dict[str, Contender] = {}
     for contender in contenders:
         rate = rates.get(contender.name)
-        if rate is not None and (
-            contender.entry not in best or rate > (rates[best[contender.entry].name] or 0.0)
-        ):
+        if rate is not None and (contender.entry not in best or rate > (rates[best[contender.entry].name] or 0.0)):
             best[contender.entry] = contender
     return list(best.values())
 

@@ -1,6 +1,6 @@
 """One training run of Sample Factory 2, told apart from its own scripts only by an observer that writes progress.
 
-    SF_ENVIRONMENT/bin/python run_sample_factory.py --env=CartPole-v1 [flags of Sample Factory]
+SF_ENVIRONMENT/bin/python run_sample_factory.py --env=CartPole-v1 [flags of Sample Factory]
 """
 
 import sys
