@@ -78,7 +78,7 @@ def light(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Speed, beside the parts limit and beside peers (`-- quick`, `-- full --only=cartpole`; see docs/performance.md)."""
+    """Speed, beside the parts limit and beside peers (`-- quick`, `-- full --only=cartpole`)."""
     session.install(*CONSTRAINTS, ".", *(f"./{plugin}" for plugin in PLUGINS), "opencv-python-headless")
     session.run("python", "benchmarks", *(session.posargs or ["full"]))
 

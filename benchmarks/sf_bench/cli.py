@@ -6,8 +6,6 @@ In: a command line. Out: measurements on the terminal and in one JSON file, tabl
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python benchmarks", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name in ("full", "quick"):
         _add_measuring(commands.add_parser(name, formatter_class=argparse.ArgumentDefaultsHelpFormatter), name)
     peers = commands.add_parser("peers", help="make the peers' environments")
@@ -56,10 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     profile.add_argument("--run", type=Path, help="a run folder that exists, instead of training")
     profile.add_argument("flags", nargs="*", help="of sf-train, after --")
-    words = list(sys.argv[1:] if argv is None else argv)
-    args = parser.parse_args(
-        words if words and words[0] in commands.choices or "-h" in words or "--help" in words else ["full", *words]
-    )
+    args = parser.parse_args(argv)
     return _COMMANDS[args.command](args)
 
 

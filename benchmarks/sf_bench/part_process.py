@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from sf_core import parse_full_cfg, parse_sf_args
 from sf_core.cfg.checks import check
 from sf_core.envs.seeding import env_seeds
@@ -143,8 +144,8 @@ def main() -> None:
     if args.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, args.cores)
     argv = [
-        *args.flags, "--serial_mode=True", "--async_rl=False", "--num_workers=1", "--seed=1", "--max_policy_lag=1000000",
-        f"--num_envs_per_worker={args.env_share}", f"--torch_threads={args.threads}",
+        *args.flags, "--serial_mode=True", "--async_rl=False", "--num_workers=1", "--seed=1",
+        "--max_policy_lag=1000000", f"--num_envs_per_worker={args.env_share}", f"--torch_threads={args.threads}",
     ]  # fmt: skip
     partial, _ = parse_sf_args(argv)
     cfg = check(parse_full_cfg(partial, argv))

@@ -71,7 +71,7 @@ class ProgressLog:
 
     def __init__(self, order: Order, clock: Callable[[], float] = time.monotonic) -> None:
         self._order, self._clock = order, clock
-        self._file = Path(order.path).open("a", encoding="utf-8")
+        self._file = Path(order.path).open("a", encoding="utf-8")  # noqa: SIM115  # as long as the run
         self._first_s: float | None = None
         self._begin_s: float | None = None
         self._iterations = 0

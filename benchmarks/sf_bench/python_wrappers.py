@@ -1,7 +1,7 @@
 """Atari Pong the way most frameworks have it: the emulator as a Gymnasium env inside a stack of Python wrappers.
 
-The preprocessing of Mnih et al. (2015), one wrapper for each part, in the order that OpenAI Baselines made common. Every
-emulator frame passes through Python in colour; that is what the native vector env is spared.
+The preprocessing of Mnih et al. (2015), one wrapper for each part, in the order that OpenAI Baselines made common.
+Every emulator frame passes through Python in colour; that is what the native vector env is spared.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.slots import as_index
 from sf_core.sampler.messages import InferenceRequest

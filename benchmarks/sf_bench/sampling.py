@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+
 from sf_bench.null_env import ACTION, OBSERVATION
 from sf_bench.plugin import PLUGIN
 from sf_bench.random_inference import RandomInference
@@ -27,7 +28,7 @@ from sf_core.envs.spaces import action_parts, num_action_parameters
 from sf_core.plugins.manager import build_plan, get_manager
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.shared_memory import SharedFile
-from sf_core.rollout.slots import SlotState, SlotTable
+from sf_core.rollout.slots import SlotTable
 from sf_core.runner.layout import make_layout, place_groups
 from sf_core.runner.messages import Attach, Failed, Filled, Grant, Up
 from sf_core.runner.process import Role, pipe, start_process

@@ -85,11 +85,15 @@ def scaling_tables(section: Mapping[str, Any]) -> str:
         )
         return figure(sizes[len(sizes) // 2] if sizes else None)
 
+    columns = [
+        (framework, name, what)
+        for name, what in (("worker_mb", "MB per worker"), ("first_step_s", "s to the first step"))
+        for framework in frameworks
+    ]
     by_workers = [
-        (str(number), *(middle(framework, number, name) for name in ("worker_mb", "first_step_s") for framework in frameworks))
-        for number in workers
-    ]  # fmt: skip
-    head = [f"{framework}: {what}" for what in ("MB per worker", "s to the first step") for framework in frameworks]
+        (str(number), *(middle(framework, number, name) for framework, name, _ in columns)) for number in workers
+    ]
+    head = [f"{framework}: {what}" for framework, _, what in columns]
     return "\n\n".join(
         [
             table(["agent steps/s by envs per worker", *map(str, envs)], throughput),
@@ -125,7 +129,7 @@ def machine_line(content: Mapping[str, Any]) -> str:
 
 
 def fill(page: str, content: Mapping[str, Any]) -> str:
-    """The page with every `<!-- benchmark: NAME -->` filled from the results; sections not measured stay as they are."""
+    """The page with every `<!-- benchmark: NAME -->` filled from the results; what was not measured stays."""
     rendered = {"machine": machine_line(content), **render(content)}
 
     def replace(match: re.Match[str]) -> str:
@@ -168,8 +172,7 @@ def _best_modes(section: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, 
 
 def _limits(limits: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[tuple[str, ...]]]:
     rows = [
-        (variant or "as it is",)
-        + tuple(figure(limit[name]) for name in ("env_rate", "forward_rate", "train_rate", "limit"))
+        (variant or "as it is", *(figure(limit[name]) for name in ("env_rate", "forward_rate", "train_rate", "limit")))
         for variant, limit in limits.items()
     ]
     return ["env", "simulator", "acting", "gradient (per epoch)", "limit"], rows

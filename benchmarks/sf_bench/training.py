@@ -1,7 +1,7 @@
 """One training workload: every contender in its best mode, alternating, beside what the parts allow.
 
-In: a workload and for how long. Out: a section of the results, complete after every single measurement. A contender that
-fails is reported in its place; the others go on.
+In: a workload and for how long. Out: a section of the results, complete after every single measurement. A contender
+that fails is reported in its place; the others go on.
 """
 
 from __future__ import annotations

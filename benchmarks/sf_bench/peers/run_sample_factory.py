@@ -15,6 +15,7 @@ from sample_factory.cfg.arguments import parse_full_cfg, parse_sf_args
 from sample_factory.envs.env_utils import register_env
 from sample_factory.train import make_runner
 from sample_factory.utils.utils import experiment_dir
+
 from sf_bench.first_step import note_first_step
 from sf_bench.progress import ProgressLog
 

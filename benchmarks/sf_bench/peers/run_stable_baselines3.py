@@ -9,7 +9,6 @@ Atari wrappers and the Nature CNN that the library ships, and an env process per
 import argparse
 
 import torch
-from sf_bench.progress import ProgressLog
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
@@ -17,6 +16,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from sf_bench.progress import ProgressLog
 
 
 class Trunk(BaseFeaturesExtractor):
