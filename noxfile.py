@@ -85,9 +85,16 @@ def light(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Throughput of a training run, ours beside peers where they are installed."""
-    session.install(*CONSTRAINTS, ".", "./sf_plugins_atari")
-    session.run("python", "benchmarks/train_throughput.py", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+    """Speed, beside the parts limit and beside peers (`-- quick`, `-- full --only=cartpole`)."""
+    session.install(*CONSTRAINTS, ".", *(f"./{plugin}" for plugin in PLUGINS), "opencv-python-headless")
+    session.run("python", "benchmarks", *(session.posargs or ["full"]))
+
+
+@nox.session
+def bench_peers(session: nox.Session) -> None:
+    """The environments of the peers that `bench` measures beside ours: once, minutes."""
+    session.install(*CONSTRAINTS, ".")
+    session.run("python", "benchmarks", "peers", *session.posargs)
 
 
 if sys.version_info < (3, 11):  # noqa: UP036  nox itself may run on an older Python than the project
