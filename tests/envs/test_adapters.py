@@ -217,6 +217,14 @@ def test_seeds_reach_a_vector_env_in_the_form_it_takes(form):
         assert [single.seeds for single in env.envs] == [[seed] for seed in expected]
 
 
+def test_gymnasiums_own_native_vector_env_takes_one_seed():
+    from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+
+    first, again, other = (VectorEnvs(CartPoleVectorEnv(2), seed=seed).reset()["obs"] for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
 def test_seeds_are_given_at_the_first_reset_only():
     single = [CountingEnv(i, Script(lengths=(1,))) for i in range(2)]
     team = CountingMultiAgentEnv(2)

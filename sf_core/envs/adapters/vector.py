@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.error import Error as GymnasiumError
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, stats_of
@@ -191,7 +192,7 @@ def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
 
 
 def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
-    """Reset with one seed for each env where the env takes them: Gymnasium a list, ALE an array, others one int."""
+    """Reset with one seed for each env where the env takes them: Gymnasium a list, ALE an array, CartPoleVectorEnv one int."""
     if seeds is None:
         return env.reset()
     forms: tuple[Any, ...] = (seeds, np.asarray(seeds, np.int64), seeds[0])
@@ -199,7 +200,7 @@ def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
     for form in forms:
         try:
             return env.reset(seed=form)
-        except (TypeError, ValueError, AssertionError) as error:
+        except (TypeError, ValueError, AssertionError, GymnasiumError) as error:
             if form is forms[-1]:
                 raise error from refused
             refused = refused or error
