@@ -1,7 +1,7 @@
 """CartPole as Gymnasium's own vector env, with the tuned defaults of the built-in one: a plugin of one file."""
 
 from sf_core import register_env
-from sf_core.plugins.builtin import CARTPOLE_DEFAULTS, GYMNASIUM_FACTORY
+from sf_core.plugins.builtin import CARTPOLE_DEFAULTS
 
 
 def make_vector(full_env_name, cfg, env_configs, render_mode=None, **params):

@@ -192,7 +192,7 @@ def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
 
 
 def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
-    """Reset with one seed for each env where the env takes them: Gymnasium a list, ALE an array, CartPoleVectorEnv one int."""
+    """Reset with one seed for each env where the env takes them (Gymnasium a list, ALE an array), else with one int."""
     if seeds is None:
         return env.reset()
     forms: tuple[Any, ...] = (seeds, np.asarray(seeds, np.int64), seeds[0])
