@@ -100,7 +100,8 @@ def soak(seconds: float) -> tuple[list[Growth], dict[str, object]]:
         samples: dict[str, list[tuple[float, float]]] = defaultdict(list)  # quantity -> (time, value)
         while (now_s := time.monotonic() - begin_s) < seconds:
             if run.poll() is not None:
-                raise SystemExit(f"the run ended with exit code {run.returncode}: see its output above")
+                output = (Path(folder) / "output.txt").read_text()
+                raise SystemExit(f"the run ended with exit code {run.returncode}\n{output[-5000:]}")
             processes = family(run.pid)
             for quantity, value in measure(processes).items():
                 samples[quantity].append((now_s, value))
@@ -199,10 +200,8 @@ def a_run(folder: Path, failures: float = 0.0, **environment: str) -> Iterator[s
     """`sf-train` as a process; killed with all of its processes if it is still there."""
     command = [sys.executable, "-m", "sf_core", "train", *FLAGS, f"--train_dir={folder}"]
     command.append(f"--failure_probability={failures}")
-    # what is said goes to sf_log.txt; tracebacks of workers that end are on stderr
-    run = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with (folder / "output.txt").open("wb") as output:
+        run = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield run
     finally:
@@ -216,8 +215,7 @@ def wait_until_it_trains(run: subprocess.Popen[bytes], folder: Path, patience_s:
     metrics, deadline_s = folder / "soak" / "metrics.jsonl", time.monotonic() + patience_s
     while not (metrics.exists() and re.search(r'"policy_version": [1-9]', metrics.read_text())):
         if run.poll() is not None or time.monotonic() > deadline_s:
-            log = folder / "soak" / "sf_log.txt"
-            raise SystemExit(f"the run did not begin to train\n{log.read_text() if log.exists() else ''}")
+            raise SystemExit(f"the run did not begin to train\n{(folder / 'output.txt').read_text()}")
         time.sleep(0.2)
 
 

@@ -47,7 +47,7 @@ def test_cartpole_is_solved(mode, tmp_path, request):
         run = [sys.executable, "-m", "sf_core", *arguments, f"--train_dir={tmp_path}", "--experiment=cartpole"]
         return subprocess.run(run, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    command("train", *flags, "--seed=1", "--train_for_env_steps=300000", "--device=cpu")
+    command("train", *flags, "--seed=1", "--torch_threads=1", "--train_for_env_steps=200000", "--device=cpu")
     plugin = flags[:2] if flags[0] == "-p" else []
     evaluation = json.loads(command("eval", *plugin, "--episodes=50", "--device=cpu", "--json").splitlines()[-1])
     result = json.loads((tmp_path / "cartpole" / "result.json").read_text())
