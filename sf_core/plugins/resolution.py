@@ -116,7 +116,7 @@ def find_env(name: str, specs: Sequence[Any], records: dict[str, PluginRecord]) 
 
 
 def _member(family: Choice, name: str, specs: Sequence[Any]) -> tuple[Choice, str]:
-    """A member of a family; by the spec that says more of it where there is one (`gym:CartPole-v1` is `CartPole-v1`)."""
+    """A member of a family: the spec that says more of it where there is one (`gym:CartPole-v1` is `CartPole-v1`)."""
     if family.winner is not None:
         rest, owner, factory = name.removeprefix(family.winner.name), family.winner.plugin, family.winner.factory
         for spec in specs:
