@@ -102,7 +102,7 @@ def _video_path(cfg: Config) -> Path:
     return Path(cfg.train_dir).expanduser() / str(cfg.experiment) / name
 
 
-def _on_step(cfg: Config, render: Callable[[], object], fps: float, video: VideoWriter | None) -> Callable[[], bool]:
+def _on_step(cfg: Config, render: Callable[[], object], fps: float, video: VideoWriter | None) -> Callable[[int], bool]:
     """What to do after each env step: show or record a frame, keep the pace, say when enough was seen."""
     frames = 0
     recorded_frames: float = cfg.video_frames if cfg.video_frames > 0 else _UNLIMITED
@@ -112,10 +112,11 @@ def _on_step(cfg: Config, render: Callable[[], object], fps: float, video: Video
         max_frames = min(max_frames, recorded_frames)
     next_frame_s = time.monotonic()
 
-    def on_step() -> bool:
+    def on_step(num_ended: int) -> bool:
         nonlocal frames, next_frame_s
         frames += 1
-        if video is not None and frames <= recorded_frames:
+        recorded = frames <= recorded_frames and not (cfg.video_frames < 0 and num_ended)
+        if video is not None and recorded:
             video.write(render())  # type: ignore[arg-type]  # render_mode is rgb_array
         elif video is None and not cfg.no_render:
             render()

@@ -23,12 +23,17 @@ def env_seeds(seed: int, num_envs: int, first_env_id: int = 0) -> tuple[int, ...
 
 
 class SeedSource:
-    """Which seeds the next reset of `num_envs` envs gets; the run's seed is used for the first reset only."""
+    """Which seeds the next reset of `num_envs` envs gets; the run's seed is used for the first reset only.
+
+    Attributes:
+        given: the last ones; empty before the first.
+    """
 
     def __init__(self, num_envs: int, seed: int | None, first_env_id: int) -> None:
         self._num_envs = num_envs
-        self._first_env_id = first_env_id
         self._unused = seed
+        self.first_env_id = first_env_id
+        self.given: list[int] = []
 
     def seeds_for(self, seed: int | Sequence[int] | None) -> list[int] | None:
         """One seed for each env, or None for a reset that goes on with the envs' own random state."""
@@ -37,7 +42,9 @@ class SeedSource:
         if seed is None:
             return None
         if isinstance(seed, int | np.integer):
-            return list(env_seeds(int(seed), self._num_envs, self._first_env_id))
-        if len(seed) != self._num_envs:
+            self.given = list(env_seeds(int(seed), self._num_envs, self.first_env_id))
+        elif len(seed) != self._num_envs:
             raise ValueError(f"{len(seed)} seeds for {self._num_envs} envs")
-        return [int(one) for one in seed]
+        else:
+            self.given = [int(one) for one in seed]
+        return self.given

@@ -73,7 +73,7 @@ def evaluate(
     *,
     seed: int,
     deterministic: bool = False,
-    on_step: Callable[[], bool] | None = None,
+    on_step: Callable[[int], bool] | None = None,
 ) -> Evaluation:
     """Play until every agent has contributed its share of `num_episodes`.
 
@@ -83,7 +83,8 @@ def evaluate(
         num_episodes: whole episodes to count.
         seed: of the envs and of the sampled actions.
         deterministic: greedy actions instead of sampled ones.
-        on_step: called after each step (to render); returning False ends the evaluation early.
+        on_step: called after each step (to render) with the number of episodes that have ended; returning False ends
+            the evaluation early.
     """
     device = policy.device
     generator = torch.Generator(device=device).manual_seed(seed)
@@ -102,6 +103,6 @@ def evaluate(
                 left[episode.agent] -= 1
                 finished.append(episode)
         observation = step.observation
-        if on_step is not None and not on_step():
+        if on_step is not None and not on_step(len(finished)):
             break
     return Evaluation(finished)

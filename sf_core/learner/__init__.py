@@ -2,7 +2,7 @@
 
 A `TrainBatch` comes in, a newer policy and a few numbers leave. In the order in which a batch meets them:
 
-    validity      which rows count, and for what
+    validity      which rows count, and for what; `sample_counts`: how many, and why not
     advantages    GAE                      } one of the two
     vtrace        V-trace                  }
     targets       the record both fill: Targets(advantage, value_target)

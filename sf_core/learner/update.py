@@ -34,11 +34,12 @@ from sf_core.learner.popart import values_preserved
 from sf_core.learner.ppo import Coefficients, minibatch_loss
 from sf_core.learner.prepare import make_targets, prepare_segments, to_head_units
 from sf_core.learner.random_state import capture_random_state, restore_random_state
+from sf_core.learner.sample_counts import LagSpread
 from sf_core.learner.schedules import kl_adaptive, linear_decay
 from sf_core.learner.segments import Segments, select_rows, to_segments
 from sf_core.learner.targets import Targets
 from sf_core.learner.update_stats import UpdateStats, reduce_minibatch_stats, stack_minibatch_stats
-from sf_core.learner.validity import Validity, validity
+from sf_core.learner.validity import Validity, count_samples, validity
 from sf_core.model.policy import Policy
 from sf_core.rollout.train_batch import TrainBatch
 from sf_core.utils.attr_dict import AttrDict
@@ -229,10 +230,11 @@ class Learner:
         self._update_statistics(batch, masks.train, targets)
 
         num_rows = batch.num_transitions
-        lag = masks.policy_lag[masks.transition].double()
-        num_real, num_trained = int(masks.transition.sum()), int(masks.train.sum())
-        if num_trained * 2 < num_rows:
-            log.warning("Only %d of %d transitions can be trained on.", num_trained, num_rows)
+        samples = count_samples(batch.policy_id, masks, own_policy_id=self.policy_id)
+        lag = LagSpread.of(samples.policy_lag)
+        num_real = samples.trained + samples.stale
+        if samples.trained * 2 < num_rows:
+            log.warning("Only %d of %d transitions can be trained on.", samples.trained, num_rows)
         if abs(reduced["loss"]) > LOSS_ALARM or reduced["kl_divergence_max"] > KL_ALARM:
             log.warning("Loss %.3g, largest KL divergence %.3g.", reduced["loss"], reduced["kl_divergence_max"])
         self.policy_version += num_steps
@@ -246,19 +248,19 @@ class Learner:
                 f"{self._skipped_in_a_row} updates in a row were skipped because {' and '.join(culprits)} were not "
                 "finite; the last good checkpoint is intact. Check the environment, or lower --learning_rate."
             )
-        nothing = float("nan")
         return UpdateStats(
             **reduced,
             lr=self.lr,
-            policy_lag_min=float(lag.min()) if num_real else nothing,
-            policy_lag_mean=float(lag.mean()) if num_real else nothing,
-            policy_lag_max=float(lag.max()) if num_real else nothing,
-            valid_fraction=num_trained / num_rows,
-            same_policy_fraction=float((batch.policy_id == self.policy_id).double().mean()),
+            policy_lag_min=lag.minimum,
+            policy_lag_mean=lag.mean,
+            policy_lag_max=lag.maximum,
+            valid_fraction=samples.trained / num_rows,
+            same_policy_fraction=1 - (samples.inactive + samples.other_policy) / num_rows,
             num_optimizer_steps=num_steps,
             skipped_updates=skipped,
             agent_steps=num_real,
             culprits=culprits,
+            samples=samples,
         )
 
     def _update_statistics(self, batch: TrainBatch, train: Tensor, targets: Targets) -> None:

@@ -7,12 +7,14 @@ not know how any of the numbers came about.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from sf_core.learner.sample_counts import SampleCounts
 
 # How the minibatches of one iteration become one number. Skipped minibatches are left out.
 _REDUCTIONS = {
@@ -88,6 +90,7 @@ class UpdateStats:
         skipped_updates: of this iteration, because something was not finite.
         agent_steps: valid transitions in this iteration.
         culprits: what was not finite; empty when nothing was skipped for that reason.
+        samples: how many rows were trained on, why the others were not, and how old they were.
     """
 
     policy_loss: float
@@ -121,6 +124,7 @@ class UpdateStats:
     skipped_updates: int
     agent_steps: int
     culprits: tuple[str, ...] = ()
+    samples: SampleCounts = field(default_factory=SampleCounts)
 
     def scalars(self) -> dict[str, float]:
         """Everything that is a number under Sample Factory's tags, `train/loss` and so on.
@@ -128,10 +132,10 @@ class UpdateStats:
         Averages that no minibatch contributed to are left out.
         """
         result = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "culprits" and value == value:  # NaN: there was nothing to average
-                result[f"train/{_TAGS.get(field.name, field.name)}"] = float(value)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, int | float) and value == value:  # NaN: there was nothing to average
+                result[f"train/{_TAGS.get(each.name, each.name)}"] = float(value)
         return result
 
 

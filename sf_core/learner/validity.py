@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
+
+from sf_core.learner.sample_counts import SampleCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,19 @@ def validity(
     transition = valid & (policy_id == own_policy_id)
     lag = learner_version - policy_version
     return Validity(transition, transition & (lag < max_lag), lag)
+
+
+def count_samples(policy_id: Tensor, masks: Validity, *, own_policy_id: int) -> SampleCounts:
+    """How many rows count, why the others do not, and the policy lag of the real ones."""
+    policy_id, transition, train = (x.cpu() for x in (policy_id, masks.transition, masks.train))
+    own = policy_id == own_policy_id
+    inactive = policy_id < 0
+    lags, counts = np.unique(masks.policy_lag.cpu()[transition].numpy(), return_counts=True)
+    return SampleCounts(
+        trained=int(train.sum()),
+        stale=int((transition & ~train).sum()),
+        reset_only=int((own & ~transition).sum()),
+        inactive=int(inactive.sum()),
+        other_policy=int((~own & ~inactive).sum()),
+        policy_lag=dict(zip(lags.tolist(), counts.tolist(), strict=True)),
+    )

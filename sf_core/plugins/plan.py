@@ -208,9 +208,11 @@ class RunPlan:
 
 
 def describe_error(error: BaseException) -> str:
-    """`TypeName: message` on one line."""
+    """`TypeName: message (notes)` on one line."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    return f"{text} ({notes})" if notes else text
 
 
 def _accepts(factory: Callable[..., Any], name: str) -> bool:

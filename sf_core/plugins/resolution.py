@@ -103,16 +103,26 @@ def find_env(name: str, specs: Sequence[Any], records: dict[str, PluginRecord]) 
     if qualified:
         own = [spec for spec in families if spec.plugin == plugin and rest.startswith(spec.name)]
         if own:
-            return Choice(max(own, key=lambda spec: len(spec.name))), rest
+            return _member(Choice(max(own, key=lambda spec: len(spec.name))), rest, specs)
     prefixes = {spec.name for spec in families if name.startswith(spec.name) and name != spec.name}
     if prefixes:
         longest = max(prefixes, key=len)
-        return find("env", longest, families, records), name
+        return _member(find("env", longest, families, records), name, specs)
     if qualified and not re.fullmatch(r".*-v\d+", name):
         return Choice(None), name
     if _GYMNASIUM_ID.fullmatch(name):
         return find("env", f"core/{GYMNASIUM_FAMILY}", families, records), name
     return Choice(None), name
+
+
+def _member(family: Choice, name: str, specs: Sequence[Any]) -> tuple[Choice, str]:
+    """A member of a family: the spec that says more of it where there is one (`gym:CartPole-v1` is `CartPole-v1`)."""
+    if family.winner is not None:
+        rest, owner, factory = name.removeprefix(family.winner.name), family.winner.plugin, family.winner.factory
+        for spec in specs:
+            if (spec.name, spec.plugin, spec.factory) == (rest, owner, factory):
+                return Choice(spec), spec.name
+    return family, name
 
 
 def unknown(kind: str, name: str, specs: Sequence[Any], records: dict[str, PluginRecord], failures: str) -> str:

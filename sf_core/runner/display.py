@@ -157,6 +157,8 @@ class LiveDisplay:
         table.add_row("episode", f"length {number(report.episode_length_mean)}   finished {report.episodes:,}")
         table.add_row("speed", self._speed_line(report))
         table.add_row("time", breakdown(report))
+        if data := data_line(report):
+            table.add_row("samples", data)
         if report.bottleneck:
             table.add_row("limit", Text(report.bottleneck, style="dim"))
         if report.training:
@@ -200,9 +202,32 @@ def breakdown(report: Report) -> Text:
 
 
 def shares(report: Report) -> list[tuple[str, float]]:
-    """Fraction of the time spent in each part."""
-    total = sum(report.time_s.values()) or 1.0
-    return [(name, seconds / total) for name, seconds in report.time_s.items()]
+    """Fraction of the time spent in each part; of a parallel run, in which each kind of process does not wait."""
+    time_s = report.time_s
+    if any(f"{name}_waiting" in time_s for name in time_s):
+        kinds = [name for name in time_s if f"{name}_waiting" in time_s]
+        return [(kind, time_s[kind] / ((time_s[kind] + time_s[f"{kind}_waiting"]) or 1.0)) for kind in kinds]
+    total = sum(time_s.values()) or 1.0
+    return [(name, seconds / total) for name, seconds in time_s.items()]
+
+
+def data_line(report: Report) -> str:
+    """How old the samples are, how many are masked and why, and what waits: `lag 0 to 4, mean 1.2   masked ...`."""
+    parts = []
+    lag = report.policy_lag
+    if lag.histogram:
+        parts.append(f"policy lag {number(lag.minimum)} to {number(lag.maximum)}, mean {number(lag.mean)}")
+    fates = {name.removeprefix("samples_"): count for name, count in report.counters.items() if "samples_" in name}
+    if total := sum(fates.values()):
+        masked = {name: count for name, count in fates.items() if name != "trained" and count}
+        reasons = ", ".join(f"{name.replace('_', ' ')} {100 * count / total:.1f} %" for name, count in masked.items())
+        parts.append(f"masked {reasons}" if reasons else "nothing masked")
+    if "slots_ready" in report.counters:
+        parts.append(
+            f"queues: {report.counters['slots_ready']} rollouts for the learner, "
+            f"{report.counters['groups_waiting']} groups for slots"
+        )
+    return "   ".join(parts)
 
 
 def progress(report: Report, cfg: Config) -> tuple[float, float]:

@@ -108,4 +108,4 @@ class _LearnerProcess:
         learner = self._learner
         stats = learner.train(take_batch(self._buffers, slots, learner.policy.device))
         self._store.publish(learner.policy, learner.policy_version)
-        self._control.send(Trained(slots, _counters(learner), stats.scalars(), stats.skipped_updates))
+        self._control.send(Trained(slots, _counters(learner), stats.scalars(), stats.skipped_updates, stats.samples))

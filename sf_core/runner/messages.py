@@ -14,6 +14,7 @@ import numpy as np
 
 from sf_core.cfg.config import Config
 from sf_core.envs.env_info import EnvInfo
+from sf_core.learner.sample_counts import SampleCounts
 from sf_core.model.weight_table import Weight
 from sf_core.runner.layout import SharedLayout
 from sf_core.sampler.messages import FinishedEpisode
@@ -156,6 +157,7 @@ class Trained:
     counters: Counters
     scalars: dict[str, float]
     skipped_updates: int
+    samples: SampleCounts
 
 
 @dataclass(frozen=True)

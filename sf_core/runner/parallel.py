@@ -99,7 +99,7 @@ class ParallelRunner:
             self.parts = self.layout.attach(memory)
             self.slots = SlotTable(self.layout.num_slots)
             self.learner = RemoteLearner(self._crew.learner.control, built, self._next_of_learner)
-            self._time = TimeReport(self.parts.vitals, cfg.policy_workers_per_policy)
+            self._time = TimeReport(self.parts.vitals, cfg.policy_workers_per_policy, asynchronous=cfg.async_rl)
             self.records = RunRecords(
                 cfg,
                 plan,
@@ -122,6 +122,7 @@ class ParallelRunner:
         self._at_learner = 0
         self._idle = False
         self._env_failures = 0
+        self._discarded_samples = 0
 
     def run(self) -> ExperimentStatus:
         """Train until the budget is used up, somebody stops the run or something breaks; leaves `result.json`."""
@@ -247,7 +248,7 @@ class ParallelRunner:
         self.learner.counters = message.counters
         if not self.cfg.async_rl:
             self._rounds_begun = [0] * len(self._groups)
-        self.records.trained(message.scalars, message.skipped_updates)
+        self.records.trained(message.scalars, message.skipped_updates, message.samples)
 
     def _grant_slots(self) -> None:
         """Give free slots to the groups that have waited longest."""
@@ -311,6 +312,8 @@ class ParallelRunner:
             "slots_filling": self.slots.count(SlotState.FILLING),
             "slots_ready": self.slots.count(SlotState.READY),
             "slots_taken": self.slots.count(SlotState.TAKEN),
+            "groups_waiting": len(self._waiting),
+            "samples_discarded": self._discarded_samples,
         }
 
     # ---- when something breaks ----
@@ -373,6 +376,7 @@ class ParallelRunner:
         slots = self._held.pop(group, None)
         if slots is not None:
             self.slots.discard(slots)
+            self._discarded_samples += len(slots) * self.cfg.rollout
             self._rounds_begun[group] -= 1
 
     def _watch(self) -> None:

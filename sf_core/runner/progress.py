@@ -5,10 +5,12 @@ In: finished episodes, training iterations, time. Out: a `Report`. Knows no file
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from sf_core.learner.sample_counts import LagSpread, SampleCounts
 from sf_core.plugins.observer import EpisodeView
 from sf_core.runner.statistics import EpisodeStatistics, RateMeter
 from sf_core.runner.summaries import Report
@@ -41,6 +43,9 @@ class Progress:
         self._start_s = time.monotonic()
         self._start_env_steps = learner.env_steps
         self._training: Mapping[str, float] = {}
+        self._samples = SampleCounts()
+        self._policy_lag: Mapping[int, int] = {}  # since the last summary, or before it if nothing was trained on since
+        self._lag_is_written = False
         self._rate.record(self._start_s, learner.env_steps)
 
     @property
@@ -61,10 +66,18 @@ class Progress:
         """Count episodes that finished."""
         self.episodes.add(episodes)
 
-    def add_iteration(self, training: Mapping[str, float]) -> None:
+    def add_iteration(self, training: Mapping[str, float], samples: SampleCounts) -> None:
         """A training iteration ended; `training` are its scalars by tag."""
         self._training = training
+        before = {} if self._lag_is_written else self._policy_lag
+        self._policy_lag = (SampleCounts(policy_lag=before) + samples).policy_lag
+        self._lag_is_written = False
+        self._samples += dataclasses.replace(samples, policy_lag={})
         self._rate.record(time.monotonic(), self._learner.env_steps)
+
+    def summary_written(self) -> None:
+        """The policy lag of the next summary is that of later iterations."""
+        self._lag_is_written = True
 
     def report(
         self,
@@ -86,7 +99,8 @@ class Progress:
             spreads=self.episodes.spreads(),
             training=self._training,
             time_s=time_s,
-            counters=counters or {},
+            counters={**self._samples.by_fate(), **(counters or {})},
+            policy_lag=LagSpread.of(self._policy_lag),
             extra=extra or {},
             bottleneck=bottleneck,
         )

@@ -16,6 +16,7 @@ import numpy as np
 
 from sf_core.cfg.config import Config
 from sf_core.cfg.saved import write_config
+from sf_core.learner.sample_counts import SampleCounts
 from sf_core.plugins.plan import RunPlan
 from sf_core.runner.checkpointing import CheckpointSchedule, SavedLearner
 from sf_core.runner.display import make_display
@@ -116,9 +117,9 @@ class RunRecords:
         self.progress.add_episodes(episodes)
         self.observers.on_episodes(_POLICY, episodes)
 
-    def trained(self, scalars: Mapping[str, float], skipped_updates: int) -> None:
+    def trained(self, scalars: Mapping[str, float], skipped_updates: int, samples: SampleCounts) -> None:
         """A training iteration ended: save, write and show what is due. `scalars` are its numbers by tag."""
-        self.progress.add_iteration(scalars)
+        self.progress.add_iteration(scalars, samples)
         self._skipped_updates += skipped_updates
         self._num_iterations += 1
         self.observers.on_train_step(_POLICY, scalars)
@@ -192,6 +193,7 @@ class RunRecords:
         report = self._report(self.observers.summaries(_POLICY, self._learner.env_steps))
         self._run.metrics = report.scalars()
         self._summaries.write(report)
+        self.progress.summary_written()
         return report
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:

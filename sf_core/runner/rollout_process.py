@@ -144,7 +144,7 @@ class _RolloutProcess:
         try:
             request = self.worker.begin(index, grant.slots) if grant is not None else self.worker.advance(index, t)
         except Exception as error:
-            self._rebuild(index, error, t)
+            self._rebuild(index, error)
             return
         self._ask(index, group, request)
 
@@ -152,14 +152,12 @@ class _RolloutProcess:
         self._mailbox.post(request, self._task.groups[index].agents)
         os.write(self._to_inference[index], MESSAGE.pack(group, request.t))
 
-    def _rebuild(self, index: int, error: Exception, t: int) -> None:
+    def _rebuild(self, index: int, error: Exception) -> None:
         """Make the envs of a group anew. Its rollout is void; the runner grants it another one."""
         place, trace = self._task.groups[index], traceback.format_exc()
         self._failures[index] += 1
-        env, last = self._task.env, place.first_env + place.num_envs - 1
-        whose = f"env {env.name!r} ({env.owner})"
-        where = f"{whose}, numbers {place.first_env} to {last} (seed {self._seed}), step {t}"
-        sentence = f"{describe_error(error)} in {where}"
+        env = self._task.env
+        sentence = f"env {env.name!r} ({env.owner}): {describe_error(error)}"
         if self._failures[index] > _MAX_FAILURES:
             raise RuntimeError(f"{self._failures[index]} failures in a row; the last one: {sentence}") from error
         time.sleep(_BACK_OFF_S * (2 ** (self._failures[index] - 1) - 1))

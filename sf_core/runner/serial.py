@@ -19,6 +19,7 @@ from sf_core.runner.records import RunRecords
 from sf_core.runner.run_folder import RunFolder
 from sf_core.runner.saving import LearnerFiles
 from sf_core.runner.signals import StopSignal
+from sf_core.runner.vitals import serial_bottleneck
 from sf_core.runner.wiring import build_serial_parts, build_vector, description_of
 from sf_core.utils.errors import ComponentFailure, UsageError
 from sf_core.utils.log import log
@@ -57,6 +58,7 @@ class SerialRunner:
             learner=LearnerFiles(cfg, folder.checkpoints(0), parts.learner, description, parts.generators),
             time_s=lambda: self._clock.snapshot(),
             counters=parts.counters,
+            bottleneck=lambda: serial_bottleneck(self._clock.snapshot()),
         )
 
     def run(self) -> ExperimentStatus:
@@ -133,4 +135,4 @@ class SerialRunner:
         parts.store.publish(parts.policy, parts.learner.policy_version)
         parts.slots.release(taken)
         clock.start("other")
-        self.records.trained(stats.scalars(), stats.skipped_updates)
+        self.records.trained(stats.scalars(), stats.skipped_updates, stats.samples)

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from sf_core.learner.sample_counts import LagSpread
 from sf_core.runner.run_folder import RunFolder, finite
 from sf_core.runner.statistics import Spread
 from sf_core.utils.log import log
@@ -44,6 +45,8 @@ class Report:
     time_s: Mapping[str, float]
     counters: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
+    policy_lag: LagSpread = field(default_factory=lambda: LagSpread.of({}))
+    """Of the steps trained on since the last summary."""
     bottleneck: str = ""
     """What limits a parallel run, and the flag to turn."""
 
@@ -98,6 +101,12 @@ class Report:
             "episodes": self.episodes,
             "reward_mean": self.reward_mean,
             "episode_length_mean": self.episode_length_mean,
+            "policy_lag": {
+                "min": self.policy_lag.minimum,
+                "mean": self.policy_lag.mean,
+                "max": self.policy_lag.maximum,
+                "histogram": {str(lag): count for lag, count in self.policy_lag.histogram.items()},
+            },
             "time": {name: round(seconds, 3) for name, seconds in self.time_s.items()},
             **({"bottleneck": self.bottleneck} if self.bottleneck else {}),
         }
@@ -116,6 +125,8 @@ class SummaryWriter:
     def write(self, report: Report) -> None:
         """One report: scalars at x = env steps, and one flushed line. A full disk is a warning, once."""
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in report.scalars().items()]
+        if report.policy_lag.histogram:
+            values.append(Summary.Value(tag="train/policy_lag", histo=_histogram(report.policy_lag)))
         event = Event(wall_time=time.time(), step=report.env_steps, summary=Summary(value=values))
         line = json.dumps(finite(report.to_json()), allow_nan=False) + "\n"
         with self._training_goes_on():
@@ -137,3 +148,25 @@ class SummaryWriter:
             if not self._warned:
                 log.warning("Metrics cannot be written (%s); training goes on without them.", error.strerror)
             self._warned = True
+
+
+_MOST_BUCKETS = 200
+
+
+def _histogram(lag: LagSpread) -> HistogramProto:
+    """TensorBoard's form: buckets of equal width, one for each number of optimizer steps while these are few."""
+    low, high = int(lag.minimum), int(lag.maximum)
+    width = -(-(high - low + 1) // _MOST_BUCKETS)
+    counts = [0] * ((high - low) // width + 1)
+    for steps, count in lag.histogram.items():
+        counts[(steps - low) // width] += count
+    return HistogramProto(
+        min=low,
+        max=high,
+        num=sum(counts),
+        sum=sum(steps * count for steps, count in lag.histogram.items()),
+        sum_squares=sum(steps * steps * count for steps, count in lag.histogram.items()),
+        # the first bucket is empty: it says where the second one begins
+        bucket_limit=[low - 0.5, *(low - 0.5 + width * (index + 1) for index in range(len(counts)))],
+        bucket=[0, *counts],
+    )

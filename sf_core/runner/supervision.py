@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 
 from sf_core.runner.crew import Member
 from sf_core.runner.vitals import Vitals
 
-_MAX_RESTARTS = 10  # of one worker
+_MAX_DEATHS = 10  # of one worker within the window; a run of weeks may lose more in all
+_WINDOW_S = 1800.0
 _FIRST_BACK_OFF_S = 0.5
 _LONGEST_BACK_OFF_S = 30.0
 _LONGEST_DUMP_S = 3.0
@@ -30,7 +31,8 @@ class Restarts:
 
     def __init__(self, num_inference: int) -> None:
         self._num_inference = num_inference
-        self._attempts: Counter[int] = Counter()
+        self._deaths_s: defaultdict[int, deque[float]] = defaultdict(deque)  # worker -> its last deaths
+        self._attempts: defaultdict[int, int] = defaultdict(int)  # worker -> deaths so far
         self._noticed: dict[int, set[int]] = {}  # worker -> inference processes that let go of it
         self._due_s: dict[int, float] = {}  # worker -> when it may start; only those that died
 
@@ -41,10 +43,13 @@ class Restarts:
 
     def died(self, worker: int) -> bool:
         """A worker died; False where it did so too often."""
-        wait_s = min(_FIRST_BACK_OFF_S * 2 ** self._attempts[worker], _LONGEST_BACK_OFF_S)
+        now, deaths_s = time.monotonic(), self._deaths_s[worker]
+        while deaths_s and now - deaths_s[0] > _WINDOW_S:
+            deaths_s.popleft()
+        self._due_s[worker] = now + min(_FIRST_BACK_OFF_S * 2 ** len(deaths_s), _LONGEST_BACK_OFF_S)
+        deaths_s.append(now)
         self._attempts[worker] += 1
-        self._due_s[worker] = time.monotonic() + wait_s
-        return self._attempts[worker] <= _MAX_RESTARTS
+        return len(deaths_s) <= _MAX_DEATHS
 
     def noticed(self, worker: int, inference: int) -> None:
         """An inference process has answered everything that a worker asked, and let go of it."""

@@ -6,7 +6,7 @@ In: each process writes its own row. Out: who has been silent for how long, who 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,8 +59,9 @@ class Pulse:
 class TimeReport:
     """Seconds per kind of process, and which kind the others wait for."""
 
-    def __init__(self, vitals: Vitals, num_inference: int) -> None:
+    def __init__(self, vitals: Vitals, num_inference: int, *, asynchronous: bool) -> None:
         self._vitals = vitals
+        self._asynchronous = asynchronous
         first_worker = 1 + num_inference
         self._rows = {
             "env": slice(first_worker, None),
@@ -82,18 +83,38 @@ class TimeReport:
         return {kind: seconds[kind] / max(seconds[kind] + seconds[f"{kind}_waiting"], 1e-9) for kind in self._rows}
 
     def bottleneck(self) -> str:
-        """One sentence: what limits the run, and the flag to turn."""
+        """One sentence: what limits the run, and the flag to turn; empty while the run has just begun."""
         busy = self.busy()
         kind = max(busy, key=lambda name: busy[name])
-        if busy[kind] < _WORKS:
-            return ""  # they take turns, or the run has just begun
-        return f"{_SENTENCES[kind]} ({kind} works {100 * busy[kind]:.0f} % of its time)"
+        if self._vitals.busy_s[LEARNER] + self._vitals.waiting_s[LEARNER] < _FIRST_S:
+            return ""
+        sentence = _SENTENCES[kind] if busy[kind] >= _WORKS else _TURNS[self._asynchronous]
+        return f"{sentence} ({kind} works {100 * busy[kind]:.0f} % of its time)"
 
 
+def serial_bottleneck(seconds: Mapping[str, float]) -> str:
+    """The same sentence for a run in one process, from its seconds per part."""
+    total = sum(seconds.values())
+    if total < _FIRST_S:
+        return ""
+    kind = max(_SERIAL_SENTENCES, key=lambda name: seconds[name])
+    return f"{_SERIAL_SENTENCES[kind]} ({kind} takes {100 * seconds[kind] / total:.0f} % of the time)"
+
+
+_FIRST_S = 5.0  # in which nothing can be said
 _WORKS = 0.5  # of the time: less, and nobody is waited for
+_TURNS = {
+    True: "Nobody works half of the time, everybody waits for messages: raise --num_envs_per_worker",
+    False: "Collecting and training wait for each other: use --async_rl=True",
+}
 _SENTENCES = {
     "env": "Environments are the bottleneck: raise --num_workers if cores are idle",
     "inference": "Inference is the bottleneck: raise --num_envs_per_worker for larger batches, or use "
     "--policy_workers_per_policy=2",
     "learner": "The learner is the bottleneck: lower --num_epochs, raise --batch_size, or give it more --torch_threads",
+}
+_SERIAL_SENTENCES = {
+    "env": "Environments are the bottleneck: step them in processes of their own with --serial_mode=False",
+    "inference": "Inference is the bottleneck: raise --num_envs_per_worker (and --batch_size) for larger batches",
+    "learner": _SENTENCES["learner"],
 }

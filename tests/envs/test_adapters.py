@@ -6,10 +6,12 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from sf_core.envs.adapters.common import tell_whose
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.vector import VectorEnvs
-from sf_core.envs.seeding import env_seeds
+from sf_core.envs.seeding import SeedSource, env_seeds
+from sf_core.plugins.plan import describe_error
 from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script
 
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
@@ -217,6 +219,14 @@ def test_seeds_reach_a_vector_env_in_the_form_it_takes(form):
         assert [single.seeds for single in env.envs] == [[seed] for seed in expected]
 
 
+def test_gymnasiums_own_native_vector_env_takes_one_seed():
+    from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+
+    first, again, other = (VectorEnvs(CartPoleVectorEnv(2), seed=seed).reset()["obs"] for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
 def test_seeds_are_given_at_the_first_reset_only():
     single = [CountingEnv(i, Script(lengths=(1,))) for i in range(2)]
     team = CountingMultiAgentEnv(2)
@@ -226,6 +236,52 @@ def test_seeds_are_given_at_the_first_reset_only():
         vector.reset()
     assert [env.seeds for env in single] == [[seed, None, None] for seed in env_seeds(4, 2)]
     assert team.seeds == [env_seeds(4, 1)[0], None]
+
+
+def fails_at(env, step):
+    """Make an env raise at its step number `step`."""
+    steps, original = iter(range(1, 100)), env.step
+
+    def failing(action):
+        if next(steps) == step:
+            raise RuntimeError("the maze collapsed")
+        return original(action)
+
+    env.step = failing
+    return env
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: SingleEnvs([CountingEnv(5), fails_at(CountingEnv(6), 2)], seed=4, first_env_id=5),
+            f"env 6, seed {env_seeds(4, 1, 6)[0]}, last action np.int64(1)",
+        ),
+        (
+            lambda: VectorEnvs(fails_at(CountingVectorEnv(2), 2), seed=4, first_env_id=5),
+            "envs 5 to 6, seeds {}, {}, last actions array([0, 1])".format(*env_seeds(4, 2, 5)),
+        ),
+        (
+            lambda: MultiAgentEnvs([fails_at(CountingMultiAgentEnv(2), 2)], seed=4, first_env_id=5),
+            f"env 5, seed {env_seeds(4, 1, 5)[0]}, last action [np.int64(0), np.int64(1)]",
+        ),
+    ],
+    ids=["single", "native vector", "multi-agent"],
+)
+def test_an_env_that_raises_is_named_with_its_seed_and_its_last_action(make, said):
+    vector = make()
+    vector.reset()
+    vector.step({"action": np.array([1, 0])})
+    with pytest.raises(RuntimeError, match="the maze collapsed") as raised:
+        vector.step({"action": np.array([0, 1])})
+    assert describe_error(raised.value) == (f"RuntimeError: the maze collapsed ({said})")
+
+
+def test_long_actions_are_shortened_in_an_error():
+    error = RuntimeError("no")
+    tell_whose(error, SeedSource(1, None, 0), [0], np.arange(5000))
+    assert len(describe_error(error)) < 300
 
 
 def test_an_error_inside_the_reset_of_a_vector_env_is_not_hidden():

@@ -38,8 +38,10 @@ def manager(plugin, manager_of):
         ("ALE/special/Pong-v5", "atari/ALE/special/", "ALE/special/Pong-v5"),  # longest prefix
         ("CartPole-v1", "core/CartPole-v1", "CartPole-v1"),
         ("core/CartPole-v1", "core/CartPole-v1", "CartPole-v1"),
-        ("gym:CartPole-v1", "core/gym:", "gym:CartPole-v1"),
-        ("core/gym:CartPole-v1", "core/gym:", "gym:CartPole-v1"),
+        ("gym:CartPole-v1", "core/CartPole-v1", "CartPole-v1"),  # with its tuned defaults
+        ("core/gym:CartPole-v1", "core/CartPole-v1", "CartPole-v1"),
+        ("gym:Acrobot-v1", "core/gym:", "gym:Acrobot-v1"),
+        ("core/gym:Acrobot-v1", "core/gym:", "gym:Acrobot-v1"),
         ("py:my_pkg.maze:make", "core/py:", "py:my_pkg.maze:make"),
         ("my_pkg:Maze-v0", "core/gym:", "my_pkg:Maze-v0"),
         ("ns/Maze", "core/gym:", "ns/Maze"),

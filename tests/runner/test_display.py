@@ -6,7 +6,18 @@ import pytest
 from rich.console import Console
 
 from sf_core.cfg.config import Config
-from sf_core.runner.display import LiveDisplay, PlainDisplay, duration, make_display, number, progress, sparkline
+from sf_core.learner.sample_counts import LagSpread
+from sf_core.runner.display import (
+    LiveDisplay,
+    PlainDisplay,
+    data_line,
+    duration,
+    make_display,
+    number,
+    progress,
+    shares,
+    sparkline,
+)
 from sf_core.runner.statistics import Spread
 from sf_core.runner.summaries import Report
 from sf_core.utils.log import log
@@ -122,3 +133,19 @@ def test_numbers_are_short(value, text):
 )
 def test_durations_are_readable(seconds, text):
     assert duration(seconds) == text
+
+
+def test_masked_samples_are_shown_with_the_reason_and_what_waits():
+    counters = {"samples_trained": 90, "samples_stale": 8, "samples_reset_only": 2, "samples_inactive": 0}
+    counters |= {"slots_ready": 3, "groups_waiting": 1}
+    line = data_line(report(policy_lag=LagSpread.of({0: 3, 4: 1}), counters=counters))
+    assert "policy lag 0 to 4, mean 1 " in line
+    assert "masked stale 8.0 %, reset only 2.0 %" in line
+    assert "queues: 3 rollouts for the learner, 1 groups for slots" in line
+    assert data_line(report()) == ""
+
+
+def test_each_kind_of_process_of_a_parallel_run_is_compared_with_its_own_waiting():
+    time_s = {"env": 1.0, "env_waiting": 3.0, "learner": 9.0, "learner_waiting": 1.0}
+    assert shares(report(time_s=time_s)) == [("env", 0.25), ("learner", 0.9)]
+    assert shares(report(time_s={"env": 1.0, "learner": 3.0})) == [("env", 0.25), ("learner", 0.75)]

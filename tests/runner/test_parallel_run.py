@@ -54,9 +54,9 @@ def collected(tmp_path, *flags):
     rollouts = watch(runner.slots if hasattr(runner, "slots") else parts.slots, parts.buffers)
     scalars, trained = [], runner.records.trained
 
-    def note(numbers, skipped):
+    def note(numbers, skipped, samples):
         scalars.append(numbers)
-        trained(numbers, skipped)
+        trained(numbers, skipped, samples)
 
     runner.records.trained = note
     assert runner.run() is ExperimentStatus.SUCCESS
@@ -123,6 +123,8 @@ def test_every_mode_ends_with_finite_weights_and_steps_that_add_up(tmp_path, fla
     assert runner.run() is ExperimentStatus.SUCCESS
     result = runs.result_of(tmp_path)
     assert 3 * DATASET <= result["agent_steps"] <= 4 * DATASET  # rows that only reset do not count
+    assert result["samples_trained"] + result["samples_stale"] == result["agent_steps"]
+    assert (result["samples_reset_only"] > 0) == ("--env=counting_vector" in flags)
     assert result["skipped_updates"] == 0
     checkpoint = tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"]
     assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())

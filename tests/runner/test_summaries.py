@@ -3,6 +3,7 @@ import math
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sf_core.learner.sample_counts import LagSpread
 from sf_core.runner.run_folder import RunFolder
 from sf_core.runner.statistics import Spread
 from sf_core.runner.summaries import Report, SummaryWriter
@@ -91,3 +92,25 @@ def test_a_full_disk_is_one_warning_and_training_goes_on(tmp_path, monkeypatch, 
     assert [record.message for record in caplog.records] == [
         "Metrics cannot be written (No space left on device); training goes on without them."
     ]
+
+
+def test_the_policy_lag_is_written_with_its_histogram(tmp_path):
+    folder = RunFolder(tmp_path, "exp")
+    folder.path.mkdir()
+    writer = SummaryWriter(folder, policy_id=0, flush_interval_s=30)
+    writer.write(report(policy_lag=LagSpread.of({1: 30, 2: 10, 5: 10})))
+    writer.write(report(policy_lag=LagSpread.of({0: 1, 100_000: 1})))  # hundreds of buckets, not a hundred thousand
+    writer.write(report())
+    writer.close()
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    # (30 + 20 + 50) / 50
+    assert lines[0]["policy_lag"] == {"min": 1, "mean": 2.0, "max": 5, "histogram": {"1": 30, "2": 10, "5": 10}}
+    assert lines[2]["policy_lag"] == {"min": None, "mean": None, "max": None, "histogram": {}}
+    events = EventAccumulator(str(folder.summaries(0)), size_guidance={"histograms": 0})
+    events.Reload()
+    first, wide = (event.histogram_value for event in events.Histograms("train/policy_lag"))
+    assert (first.min, first.max, first.num, first.sum, first.sum_squares) == (1, 5, 50, 100, 30 + 40 + 250)
+    assert list(first.bucket_limit) == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    assert list(first.bucket) == [0, 30, 10, 0, 0, 10]
+    assert len(wide.bucket) <= 202
+    assert sum(wide.bucket) == 2

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -278,7 +279,8 @@ def test_an_env_that_fails_later_is_named_and_what_was_learned_before_is_kept(tm
         forget_registrations()
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
     assert result["status"] == "failure"
-    assert "env 'brittle' (plugin script) failed: OSError: the simulator is gone" in result["reason"]
+    assert "env 'brittle' (plugin script) failed: OSError: the simulator is gone (env 0, seed " in result["reason"]
+    assert re.search(r"last action np.int64\([01]\)\)", result["reason"])
     # 8 envs x 16 steps are one dataset, and 40 steps of each env are two of them and a half
     assert result["env_steps"] > 0
     checkpoint = json.loads((tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"] / "checkpoint.json").read_text())

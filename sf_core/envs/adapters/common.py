@@ -1,4 +1,4 @@
-"""What the adapters share: arrays for observations, resetting with a seed, reading infos, the first frame.
+"""What the adapters share: arrays for observations, resetting with a seed, whose an error is, infos, the first frame.
 
 In: what envs return. Out: plain arrays and numbers. Not known here: which adapter asks.
 """
@@ -6,13 +6,16 @@ In: what envs return. Out: plain arrays and numbers. Not known here: which adapt
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from sf_core.envs.seeding import SeedSource
 from sf_core.envs.timestep import EPISODE_EXTRA_STATS, TRUE_OBJECTIVE
+
+_LONGEST_TEXT = 200  # characters of an action or of seeds in an error
 
 
 def observation_arrays(space: spaces.Dict, num_agents: int) -> dict[str, np.ndarray]:
@@ -27,6 +30,22 @@ def reset_env(env: Any, seed: int | None) -> Any:
     parameters = inspect.signature(env.reset).parameters.values()
     takes_seed = any(p.name == "seed" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
     return env.reset(seed=seed) if takes_seed else env.reset()
+
+
+def tell_whose(error: Exception, seeds: SeedSource, env_indices: Sequence[int], action: Any = None) -> None:
+    """Add to `error`, which some of the envs of a vector raised, which ones these are, their seeds and the action."""
+    ids = [seeds.first_env_id + index for index in env_indices]
+    which = f"env {ids[0]}" if len(ids) == 1 else f"envs {ids[0]} to {ids[-1]}"
+    given = [seeds.given[index] for index in env_indices] if seeds.given else []
+    parts = [which, f"seed{'s' if len(given) > 1 else ''} {_shortened(', '.join(map(str, given)))}" if given else ""]
+    if action is not None:
+        parts.append(f"last action{'s' if len(ids) > 1 else ''} {_shortened(repr(action))}")
+    error.add_note(", ".join(part for part in parts if part))
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."
 
 
 def stats_of(info: Any) -> dict[str, float]:

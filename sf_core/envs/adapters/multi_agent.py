@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, stats_of
+from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, stats_of, tell_whose
 from sf_core.envs.checks import check_five, check_length, check_observation, check_pair, check_reward, flat_spaces
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import LONE_OBSERVATION, action_rows, decode_action, flatten_observation
@@ -55,13 +55,18 @@ class MultiAgentEnvs:
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """See `AgentVector.reset`."""
         seeds = self._seeds.seeds_for(seed)
-        for index, env in enumerate(self._envs):
-            result = reset_env(env, None if seeds is None else seeds[index])
-            check_pair(self.name, result)
-            self._check_observations(result[0])
-            first = index * self.agents_per_env
-            self._store(first, result[0])
-            self._note_active(first, result[1])
+        index = 0
+        try:
+            for index, env in enumerate(self._envs):
+                result = reset_env(env, None if seeds is None else seeds[index])
+                check_pair(self.name, result)
+                self._check_observations(result[0])
+                first = index * self.agents_per_env
+                self._store(first, result[0])
+                self._note_active(first, result[1])
+        except Exception as error:
+            tell_whose(error, self._seeds, [index])
+            raise
         return self._observation
 
     def step(self, actions: Mapping[str, np.ndarray]) -> TimeStep:
@@ -73,22 +78,29 @@ class MultiAgentEnvs:
         extra_stats: dict[int, dict[str, float]] = {}
         active = self._active.copy()
         rows = action_rows(self.action_space, decode_action(self.action_space, actions, batched=True))
-        for index, env in enumerate(self._envs):
-            first = index * self.agents_per_env
-            agents = slice(first, first + self.agents_per_env)
-            result = env.step(rows[agents])
-            if not self._checked_step:
-                self._check_step(result)
-            observations, reward[agents], over[agents], cut[agents], infos = result
-            self._store(first, observations)
-            self._note_active(first, infos)
-            for row, info in enumerate(infos, first):
-                if info:
-                    lost[row] = info.get(LIFE_LOST, False)
-                    if over[row] or cut[row]:
-                        stats = stats_of(info)
-                        if stats:
-                            extra_stats[row] = stats
+        index = 0
+        try:
+            for index, env in enumerate(self._envs):
+                first = index * self.agents_per_env
+                agents = slice(first, first + self.agents_per_env)
+                result = env.step(rows[agents])
+                if not self._checked_step:
+                    self._check_step(result)
+                observations, reward[agents], over[agents], cut[agents], infos = result
+                self._store(first, observations)
+                self._note_active(first, infos)
+                for row, info in enumerate(infos, first):
+                    if info:
+                        lost[row] = info.get(LIFE_LOST, False)
+                        if over[row] or cut[row]:
+                            stats = stats_of(info)
+                            if stats:
+                                extra_stats[row] = stats
+        except Exception as error:
+            tell_whose(
+                error, self._seeds, [index], rows[slice(index * self.agents_per_env, (index + 1) * self.agents_per_env)]
+            )
+            raise
         self._checked_step = True
         terminated = over | lost
         truncated = cut & ~terminated  # terminated wins: a terminal state has value 0

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, stats_of
+from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, stats_of, tell_whose
 from sf_core.envs.checks import check_five, check_observation, check_pair, check_reward, flat_spaces
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import LONE_OBSERVATION, action_rows, decode_action, flatten_observation
@@ -56,11 +56,16 @@ class SingleEnvs:
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """See `AgentVector.reset`."""
         seeds = self._seeds.seeds_for(seed)
-        for index, env in enumerate(self._envs):
-            result = reset_env(env, None if seeds is None else seeds[index])
-            check_pair(self.name, result)
-            check_observation(self.name, self._raw_observation_space, result[0])
-            self._store(self._observation, index, result[0])
+        index = 0
+        try:
+            for index, env in enumerate(self._envs):
+                result = reset_env(env, None if seeds is None else seeds[index])
+                check_pair(self.name, result)
+                check_observation(self.name, self._raw_observation_space, result[0])
+                self._store(self._observation, index, result[0])
+        except Exception as error:
+            tell_whose(error, self._seeds, [index])
+            raise
         return self._observation
 
     def step(self, actions: Mapping[str, np.ndarray]) -> TimeStep:
@@ -72,25 +77,30 @@ class SingleEnvs:
         ended = np.zeros(num_agents, bool)
         extra_stats: dict[int, dict[str, float]] = {}
         rows = action_rows(self.action_space, decode_action(self.action_space, actions, batched=True))
-        for index, env in enumerate(self._envs):
-            result = env.step(rows[index])
-            if not self._checked_step:
-                self._check_step(result)
-            observation, reward[index], over, cut, info = result
-            if info and info.get(LIFE_LOST, False):
-                terminated[index] = True
-            if over or cut:
-                ended[index] = True
-                if over:
+        index = 0
+        try:
+            for index, env in enumerate(self._envs):
+                result = env.step(rows[index])
+                if not self._checked_step:
+                    self._check_step(result)
+                observation, reward[index], over, cut, info = result
+                if info and info.get(LIFE_LOST, False):
                     terminated[index] = True
-                elif not terminated[index]:  # terminated wins: a terminal state has value 0
-                    truncated[index] = True
-                    self._store(self._final_observation, index, observation)
-                stats = stats_of(info)
-                if stats:
-                    extra_stats[index] = stats
-                observation = env.reset()[0]
-            self._store(self._observation, index, observation)
+                if over or cut:
+                    ended[index] = True
+                    if over:
+                        terminated[index] = True
+                    elif not terminated[index]:  # terminated wins: a terminal state has value 0
+                        truncated[index] = True
+                        self._store(self._final_observation, index, observation)
+                    stats = stats_of(info)
+                    if stats:
+                        extra_stats[index] = stats
+                    observation = env.reset()[0]
+                self._store(self._observation, index, observation)
+        except Exception as error:
+            tell_whose(error, self._seeds, [index], rows[index])
+            raise
         self._checked_step = True
         return TimeStep(
             observation=self._observation,

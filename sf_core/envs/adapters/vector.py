@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.error import Error as GymnasiumError
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, stats_of
+from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, stats_of, tell_whose
 from sf_core.envs.checks import check_five, check_length, check_observation, check_pair, check_reward, flat_spaces
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import decode_action, flatten_observation
@@ -53,7 +54,12 @@ class VectorEnvs:
 
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """See `AgentVector.reset`."""
-        result = _reset(self._env, self._seeds.seeds_for(seed))
+        seeds = self._seeds.seeds_for(seed)
+        try:
+            result = _reset(self._env, seeds)
+        except Exception as error:
+            tell_whose(error, self._seeds, range(self.num_envs))
+            raise
         check_pair(self.name, result)
         check_observation(self.name, self._raw_observation_space, result[0], self.num_envs)
         self._resetting = self._none
@@ -61,7 +67,12 @@ class VectorEnvs:
 
     def step(self, actions: Mapping[str, np.ndarray]) -> TimeStep:
         """See `AgentVector.step`."""
-        result = self._env.step(decode_action(self.action_space, actions, batched=True))
+        decoded = decode_action(self.action_space, actions, batched=True)
+        try:
+            result = self._env.step(decoded)
+        except Exception as error:
+            tell_whose(error, self._seeds, range(self.num_envs), decoded)
+            raise
         if not self._checked_step:
             self._check_step(result)
         raw_observation, raw_reward, raw_terminated, raw_truncated, infos = result
@@ -191,7 +202,7 @@ def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
 
 
 def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
-    """Reset with one seed for each env where the env takes them: Gymnasium a list, ALE an array, others one int."""
+    """Reset with one seed for each env where the env takes them (Gymnasium a list, ALE an array), else with one int."""
     if seeds is None:
         return env.reset()
     forms: tuple[Any, ...] = (seeds, np.asarray(seeds, np.int64), seeds[0])
@@ -199,7 +210,7 @@ def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
     for form in forms:
         try:
             return env.reset(seed=form)
-        except (TypeError, ValueError, AssertionError) as error:
+        except (TypeError, ValueError, AssertionError, GymnasiumError) as error:
             if form is forms[-1]:
                 raise error from refused
             refused = refused or error
