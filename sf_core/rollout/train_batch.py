@@ -1,8 +1,8 @@
 """The record the learner reads: one dataset of finished rollouts as torch tensors.
 
-In: `RolloutBuffers` (numpy) and the slots that the learner has taken. Out: a frozen `TrainBatch`, batch-major, with
-the names of the buffers. Where the slots are contiguous and the device is the CPU the tensors are views of the buffers:
-they may be read until the slots are released, and nobody may write to them.
+In: `RolloutBuffers` (numpy) or `TensorBuffers`, and the slots that the learner has taken. Out: a frozen `TrainBatch`,
+batch-major, with the names of the buffers. Where the slots are contiguous and the buffers are on the same device the
+tensors are views of the buffers: they may be read until the slots are released, and nobody may write to them.
 
 Does not know: what a value target is, or what becomes of the batch.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from sf_core.rollout.buffers import RolloutBuffers
+    from sf_core.rollout.buffers import FieldArrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,18 @@ class TrainBatch:
 
 
 def take_batch(
-    buffers: RolloutBuffers, slots: NDArray[np.integer[Any]] | Sequence[int], device: torch.device | str = "cpu"
+    buffers: FieldArrays[Any], slots: NDArray[np.integer[Any]] | Sequence[int], device: torch.device | str = "cpu"
 ) -> TrainBatch:
     """Read the given slots as one `TrainBatch` on `device`.
 
-    Contiguous slots cost no copy on the CPU; any others are gathered. The slots must stay taken while the batch is
-    read.
+    Contiguous slots on the same device cost no copy; any others are gathered. The slots must stay taken while the batch
+    is read.
     """
     where = _slice_if_contiguous(np.asarray(slots, dtype=np.int64))
     target = torch.device(device)
 
-    def take(array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array[where]).to(target, non_blocking=True)
+    def take(array: NDArray[Any] | Tensor) -> Tensor:
+        return torch.as_tensor(array[where]).to(target, non_blocking=True)
 
     return TrainBatch(
         observation={key: take(array) for key, array in buffers.observation.items()},

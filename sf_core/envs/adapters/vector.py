@@ -34,7 +34,7 @@ class VectorEnvs:
         self, env: VectorEnv[Any, Any, Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
     ) -> None:
         self._env = env
-        self._mode = _autoreset_mode(name, env)
+        self._mode = autoreset_mode(name, env)
         self._seeds = SeedSource(int(env.num_envs), seed, first_env_id)
         # single_*: EnvPool's observation_space is that of one env, ALE's is batched by batch_size
         self._raw_observation_space = env.single_observation_space
@@ -53,7 +53,7 @@ class VectorEnvs:
 
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """See `AgentVector.reset`."""
-        result = _reset(self._env, self._seeds.seeds_for(seed))
+        result = reset_vector(self._env, self._seeds.seeds_for(seed))
         check_pair(self.name, result)
         check_observation(self.name, self._raw_observation_space, result[0], self.num_envs)
         self._resetting = self._none
@@ -180,7 +180,8 @@ class VectorEnvs:
         self._checked_step = True
 
 
-def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+def autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    """Who resets, and when (`UsageError` where the env does not say)."""
     try:
         return AutoresetMode((env.metadata or {})["autoreset_mode"])
     except (KeyError, ValueError):
@@ -190,7 +191,7 @@ def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
         ) from None
 
 
-def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
+def reset_vector(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
     """Reset with one seed for each env where the env takes them: Gymnasium a list, ALE an array, others one int."""
     if seeds is None:
         return env.reset()
