@@ -16,6 +16,7 @@ import torch
 from sf_core.learner.update import Learner
 from sf_core.model.device import choose_device
 from sf_core.model.factory import build_actor_critic
+from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.model.shared_policy_store import SharedPolicyStore, weight_table
 from sf_core.plugins.plan import RunPlan
@@ -51,7 +52,8 @@ def learner_main(role: Role, task: LearnerTask) -> None:
         np.random.seed(cfg.seed % 2**32)
         device = choose_device(cfg.device)
         network = build_actor_critic(task.plan.model, cfg, info.observation_space, info.action_space).to(device)
-        policy = Policy(network, info.action_space, info.observation_space, device=device)
+        options = ForwardOptions.from_cfg(cfg)
+        policy = Policy(network, info.action_space, info.observation_space, device=device, forward_options=options)
         torch.set_num_threads(
             thread_budget(network, role.threads, acting_rows=1, minibatch_rows=cfg.batch_size).learner
         )

@@ -21,6 +21,7 @@ from sf_core.envs.timestep import AgentVector
 from sf_core.learner.update import Learner
 from sf_core.model.device import choose_device
 from sf_core.model.factory import build_actor_critic
+from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
@@ -84,7 +85,13 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
 
     device = choose_device(cfg.device)
     actor_critic = build_actor_critic(plan.model, cfg, vector.observation_space, vector.action_space).to(device)
-    policy = Policy(actor_critic, action_space=vector.action_space, obs_space=vector.observation_space, device=device)
+    policy = Policy(
+        actor_critic,
+        action_space=vector.action_space,
+        obs_space=vector.observation_space,
+        device=device,
+        forward_options=ForwardOptions.from_cfg(cfg),
+    )
     rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
     table: dict[str, Any] = {
         "num_action_parameters": num_action_parameters(vector.action_space),
