@@ -80,6 +80,7 @@ class Forward:
         self.step: Step = self._step if in_parts else self._whole_step
         """One step on normalised observations `{key: [N, *space]}`, states `[N, H]` and a mask `[N, C]` or None."""
         if options.cuda_graphs and in_parts and device.type == "cuda":
+            torch.cuda.set_device(device)  # recordings are made on the current one
             self.step = ReplayedStep(self._step)
 
     def _step(self, inputs: Mapping[str, Tensor], rnn_state: Tensor, mask: Tensor | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
+from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.buffers import FieldArrays, RolloutBuffers
 from sf_core.rollout.slots import SlotTable
 from sf_core.rollout.tensor_buffers import TensorBuffers
@@ -44,6 +45,7 @@ class SerialParts:
     worker: RolloutWorker[Any]
     inference: InferenceWorker | TensorInference
     buffers: FieldArrays[Any]
+    loader: BatchLoader
     slots: SlotTable
     rollouts_per_dataset: int
     learner: Learner
@@ -121,6 +123,7 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
         worker=worker,
         inference=inference,
         buffers=buffers,
+        loader=BatchLoader(buffers, device),
         slots=SlotTable(buffers.num_slots),
         rollouts_per_dataset=rollouts_per_dataset,
         learner=Learner(cfg, policy),

@@ -113,6 +113,7 @@ def test_a_compiled_network_says_the_same_under_the_same_names(policy_of, kind, 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
 @pytest.mark.parametrize("options", [ForwardOptions(compiled=True), ForwardOptions(compiled=True, bf16=True)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_compiled_to_machine_code_says_the_same(policy_of, kind, options):
