@@ -9,10 +9,11 @@ This is the one place that chooses the adapter; from here on every kind of env i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from gymnasium.vector import VectorEnv
 
+from sf_core.envs.adapters.common import TENSOR_DEVICE
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.vector import VectorEnvs
@@ -23,7 +24,34 @@ from sf_core.plugins.plan import EnvPlan
 from sf_core.utils.attr_dict import AttrDict
 from sf_core.utils.errors import UsageError
 
+if TYPE_CHECKING:
+    from sf_core.envs.adapters.tensor import TensorEnvs  # it brings torch
+
+Tensors = Literal["refuse", "convert", "keep"]
+"""What to do about an env that gives tensors: say that it cannot be used, make arrays of them, leave them alone."""
+
 _initialised: set[tuple[Any, int]] = set()  # worker_init runs once in a process, whatever number of vectors it makes
+
+
+@overload
+def create_agent_vector(
+    plan: EnvPlan, cfg: Any, num_envs: int, *, seed: int = ..., tensors: Literal["keep"]
+) -> AgentVector | TensorEnvs: ...
+
+
+@overload
+def create_agent_vector(
+    plan: EnvPlan,
+    cfg: Any,
+    num_envs: int,
+    *,
+    worker_index: int = ...,
+    first_env_id: int = ...,
+    first_vector_index: int = ...,
+    seed: int = ...,
+    render_mode: str | None = ...,
+    tensors: Literal["refuse", "convert"] = ...,
+) -> AgentVector: ...
 
 
 def create_agent_vector(
@@ -36,7 +64,8 @@ def create_agent_vector(
     first_vector_index: int = 0,
     seed: int = 0,
     render_mode: str | None = None,
-) -> AgentVector:
+    tensors: Tensors = "refuse",
+) -> AgentVector | TensorEnvs:
     """Make `num_envs` envs that are stepped together.
 
     Args:
@@ -48,6 +77,7 @@ def create_agent_vector(
         first_vector_index: number of the first env within its worker.
         seed: the run's seed.
         render_mode: what the factory should make the envs render as.
+        tensors: whether the caller can do with an env that gives torch tensors.
 
     Raises:
         UsageError: the factory returned something that cannot be stepped, or a mismatch of spaces or agents.
@@ -66,8 +96,8 @@ def create_agent_vector(
     # native vectors cannot draw, and wrappers are made for single envs
     if plan.vector_factory is not None and not plan.wrappers and render_mode is None:
         env = plan.call_vector_factory(cfg, env_configs, render_mode)
-        return _vector_adapter(plan.name, env, num_envs, seed, first_env_id)
-    return _adapter(plan.name, _create_all(plan, cfg, env_configs, render_mode), seed, first_env_id)
+        return _vector_adapter(plan.name, env, num_envs, seed, first_env_id, tensors)
+    return _adapter(plan.name, _create_all(plan, cfg, env_configs, render_mode), seed, first_env_id, tensors)
 
 
 def create_env(full_env_name: str, cfg: Any, env_config: Any = None, render_mode: str | None = None) -> Any:
@@ -105,7 +135,7 @@ def _create_all(plan: EnvPlan, cfg: Any, env_configs: Sequence[AttrDict], render
     return envs
 
 
-def _adapter(name: str, envs: list[Any], seed: int, first_env_id: int) -> AgentVector:
+def _adapter(name: str, envs: list[Any], seed: int, first_env_id: int, tensors: Tensors) -> AgentVector | TensorEnvs:
     first = envs[0]
     if isinstance(first, VectorEnv):
         if len(envs) > 1:
@@ -113,7 +143,7 @@ def _adapter(name: str, envs: list[Any], seed: int, first_env_id: int) -> AgentV
                 f"env {name!r}: its factory returns a vector env, and {len(envs)} were asked for; offer it as "
                 "vector_factory, which is told how many envs to make"
             )
-        return _vector_adapter(name, first, first.num_envs, seed, first_env_id * first.num_envs)
+        return _vector_adapter(name, first, first.num_envs, seed, first_env_id * first.num_envs, tensors)
     for method in ("reset", "step", "close"):
         if not callable(getattr(first, method, None)):
             raise UsageError(
@@ -125,7 +155,9 @@ def _adapter(name: str, envs: list[Any], seed: int, first_env_id: int) -> AgentV
     return SingleEnvs(envs, name=name, seed=seed, first_env_id=first_env_id)
 
 
-def _vector_adapter(name: str, env: Any, num_envs: int, seed: int, first_env_id: int) -> AgentVector:
+def _vector_adapter(
+    name: str, env: Any, num_envs: int, seed: int, first_env_id: int, tensors: Tensors
+) -> AgentVector | TensorEnvs:
     if not isinstance(env, VectorEnv):
         raise UsageError(
             f"env {name!r}: its vector_factory returned a {type(env).__name__}; return a gymnasium.vector.VectorEnv"
@@ -135,7 +167,19 @@ def _vector_adapter(name: str, env: Any, num_envs: int, seed: int, first_env_id:
             f"env {name!r}: its vector_factory made {env.num_envs} envs where {num_envs} were asked for; "
             "make one for each entry of env_configs"
         )
-    return VectorEnvs(env, name=name, seed=seed, first_env_id=first_env_id)
+    if TENSOR_DEVICE not in (env.metadata or {}):
+        return VectorEnvs(env, name=name, seed=seed, first_env_id=first_env_id)
+    if tensors == "refuse":
+        env.close()
+        raise UsageError(
+            f"env {name!r} keeps its observations on a device as tensors, which other processes cannot read; "
+            "add --serial_mode=True"
+        )
+    from sf_core.envs.adapters.tensor import HostEnvs, TensorEnvs
+
+    if tensors == "convert":
+        return VectorEnvs(HostEnvs(env), name=name, seed=seed, first_env_id=first_env_id)
+    return TensorEnvs(env, name=name, seed=seed, first_env_id=first_env_id)
 
 
 def _init_worker_once(plan: EnvPlan, cfg: Any, worker_index: int) -> None:

@@ -42,7 +42,9 @@ def open_session(cfg: Config, num_envs: int, render_mode: str | None = None) -> 
         checkpoint_kind=cfg.load_checkpoint_kind,
         plugins=tuple(cfg.plugins or ()),
     )
-    vector = create_agent_vector(plan.env, cfg, num_envs, seed=eval_seed(cfg), render_mode=render_mode)
+    vector = create_agent_vector(
+        plan.env, cfg, num_envs, seed=eval_seed(cfg), render_mode=render_mode, tensors="convert"
+    )
     for name, trained, now in (
         ("observation", policy.observation_space, vector.observation_space),
         ("action", policy.action_space, vector.action_space),

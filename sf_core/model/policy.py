@@ -37,6 +37,7 @@ from sf_core.envs.spaces import (
 from sf_core.model.action_distribution import ActionDistribution, ActionLayout
 from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, has_forward_parts
+from sf_core.model.forward import Forward, ForwardOptions
 from sf_core.utils.errors import UsageError
 
 
@@ -69,6 +70,7 @@ class Policy:
         obs_space: of one agent, nested or flat, action masks included.
         policy_version: optimizer steps behind the weights.
         device: where it runs.
+        forward_options: how it is run.
 
     Attributes:
         rnn_size: H, numbers of recurrent state per row; 1 without recurrence.
@@ -82,6 +84,7 @@ class Policy:
         obs_space: spaces.Space[Any],
         policy_version: int = 0,
         device: torch.device | str = "cpu",
+        forward_options: ForwardOptions | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.actor_critic = actor_critic.to(self.device)
@@ -95,6 +98,7 @@ class Policy:
         self._mask_reader = ActionMaskReader(self._leaves, self.layout.parts)
         self._mask_keys = tuple(key for key in self._leaves if is_action_mask(key))
         self._in_parts = has_forward_parts(actor_critic)
+        self._forward = Forward(actor_critic, self.device, self._in_parts, forward_options)
         if self._mask_keys:
             self._check_takes_mask()
 
@@ -144,12 +148,12 @@ class Policy:
     def value_batch(self, observation: Mapping[str, Tensor], rnn_state: Tensor) -> Tensor:
         """V in reward units `[N]` of raw observations `{key: [N, *space]}`, with the states entering them `[N, H]`."""
         inputs, _ = self._split_mask(self.normalize(observation))
-        network = self.actor_critic
+        forward = self._forward
         if self._in_parts:
-            core_output, _ = network.forward_core(network.forward_head(inputs), rnn_state)
-            result = network.forward_tail(core_output, values_only=True, sample_actions=False)
+            core_output, _ = forward.core(forward.head(inputs), rnn_state)
+            result = forward.tail(core_output, values_only=True, sample_actions=False)
         else:
-            result = network(inputs, rnn_state, values_only=True)
+            result = forward.whole(inputs, rnn_state, values_only=True)
         return self._reward_units(result["values"].reshape(-1))
 
     def act(
@@ -276,14 +280,7 @@ class Policy:
     def _step(self, observation: Mapping[str, Tensor], rnn_state: Tensor) -> tuple[dict[str, Any], ActionDistribution]:
         """One step on normalised observations `{key: [N, *space]}` and states `[N, H]`."""
         inputs, mask = self._split_mask(observation)
-        network = self.actor_critic
-        masked = {} if mask is None else {"action_mask": mask}
-        if self._in_parts:
-            core_output, new_rnn_states = network.forward_core(network.forward_head(inputs), rnn_state)
-            result = network.forward_tail(core_output, values_only=False, sample_actions=False, **masked)
-            result["new_rnn_states"] = new_rnn_states
-        else:
-            result = dict(network(inputs, rnn_state, **masked))
+        result = self._forward.step(inputs, rnn_state, mask)
         return result, self._distribution(result["action_logits"], mask)
 
     def _evaluate_in_parts(
@@ -291,16 +288,16 @@ class Policy:
     ) -> tuple[dict[str, Any], ActionDistribution]:
         inputs, mask = self._split_mask({key: x.flatten(0, 1) for key, x in observation.items()})
         num_segments, length = episode_start.shape
-        network = self.actor_critic
-        head_output = network.forward_head(inputs)  # [G * L, E]
+        forward = self._forward
+        head_output = forward.head(inputs)  # [G * L, E]
         if length == 1:
-            core_output, _ = network.forward_core(head_output, rnn_state.masked_fill(episode_start, 0.0))
+            core_output, _ = forward.core(head_output, rnn_state.masked_fill(episode_start, 0.0))
         else:
             by_time = head_output.view(num_segments, length, -1).transpose(0, 1)  # [L, G, E]
-            core_output = network.forward_core_sequence(by_time, rnn_state, episode_start.t())
+            core_output = forward.core_sequence(by_time, rnn_state, episode_start.t())
             core_output = core_output.transpose(0, 1).flatten(0, 1)  # [G * L, C]
         masked = {} if mask is None else {"action_mask": mask}
-        result = network.forward_tail(core_output, values_only=False, sample_actions=False, **masked)
+        result = forward.tail(core_output, values_only=False, sample_actions=False, **masked)
         return result, self._distribution(result["action_logits"], mask)
 
     def _evaluate_stepwise(
@@ -311,7 +308,7 @@ class Policy:
         for t in range(episode_start.shape[1]):
             inputs, mask = self._split_mask({key: x[:, t] for key, x in observation.items()})
             masked = {} if mask is None else {"action_mask": mask}
-            result = self.actor_critic(inputs, rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0), **masked)
+            result = self._forward.whole(inputs, rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0), **masked)
             rnn_state = result["new_rnn_states"]
             values.append(result["values"].reshape(-1))
             logits.append(result["action_logits"])

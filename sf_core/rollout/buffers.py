@@ -5,13 +5,14 @@ as in the table, that stay where they are for the whole run. Not known here: whi
 numbers mean.
 
 Memory is asked for by name, so that the same class lies over plain numpy in one process and over shared memory in
-several: the process that allocates and the ones that attach differ only in the `allocate` they pass.
+several: the process that allocates and the ones that attach differ only in the `allocate` they pass. The same table
+over tensors is in `tensor_buffers.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from gymnasium.spaces import Space
@@ -19,7 +20,14 @@ from gymnasium.spaces import Space
 from sf_core.envs.spaces import ActionPart
 from sf_core.rollout.fields import fields_of
 
-Allocate = Callable[[str, tuple[int, ...], np.dtype[Any]], np.ndarray]
+
+class _Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+Array = TypeVar("Array", bound=_Sized)
+Allocate = Callable[[str, tuple[int, ...], np.dtype[Any]], Array]
 
 
 def allocate_numpy(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -27,8 +35,8 @@ def allocate_numpy(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> n
     return np.zeros(shape, dtype)
 
 
-class RolloutBuffers:
-    """Every field of every slot.
+class FieldArrays(Generic[Array]):
+    """Every field of every slot, as whatever kind of array `allocate` hands out.
 
     `S` slots, `T` steps, `P` action parameters, `H` recurrent size, `N` agents.
 
@@ -40,21 +48,21 @@ class RolloutBuffers:
         recurrence: steps in one segment.
     """
 
-    observation: dict[str, np.ndarray]  # key -> [S, T + 1, *space]
-    episode_start: np.ndarray  # [S, T + 1] bool
-    rnn_state: np.ndarray  # [S, T // recurrence + 1, H] float32
-    action: dict[str, np.ndarray]  # part -> [S, T, *part]
-    action_logits: np.ndarray  # [S, T, P] float32
-    behaviour_log_prob: np.ndarray  # [S, T] float32
-    behaviour_value: np.ndarray  # [S, T] float32
-    policy_version: np.ndarray  # [S, T] int64
-    policy_id: np.ndarray  # [S, T] int32
-    reward: np.ndarray  # [S, T] float32
-    terminated: np.ndarray  # [S, T] bool
-    truncated: np.ndarray  # [S, T] bool
-    valid: np.ndarray  # [S, T] bool
-    final_value: np.ndarray  # [S, T] float32
-    final_observation: dict[str, np.ndarray]  # key -> [N, *space]
+    observation: dict[str, Array]  # key -> [S, T + 1, *space]
+    episode_start: Array  # [S, T + 1] bool
+    rnn_state: Array  # [S, T // recurrence + 1, H] float32
+    action: dict[str, Array]  # part -> [S, T, *part]
+    action_logits: Array  # [S, T, P] float32
+    behaviour_log_prob: Array  # [S, T] float32
+    behaviour_value: Array  # [S, T] float32
+    policy_version: Array  # [S, T] int64
+    policy_id: Array  # [S, T] int32
+    reward: Array  # [S, T] float32
+    terminated: Array  # [S, T] bool
+    truncated: Array  # [S, T] bool
+    valid: Array  # [S, T] bool
+    final_value: Array  # [S, T] float32
+    final_observation: dict[str, Array]  # key -> [N, *space]
 
     def __init__(
         self,
@@ -67,14 +75,14 @@ class RolloutBuffers:
         num_agents: int,
         rollout: int,
         recurrence: int,
-        allocate: Allocate = allocate_numpy,
+        allocate: Allocate[Array],
     ) -> None:
         self.fields = fields_of(observation_space, action_parts, num_action_parameters, rnn_size, rollout, recurrence)
         self.num_slots = num_slots
         self.num_agents = num_agents
         self.rollout = rollout
         self.recurrence = recurrence
-        self._arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, Array] = {}
         for field in self.fields:
             rows = (num_agents,) if field.per_agent else (num_slots, field.rows)
             self._arrays[field.path] = allocate(field.path, (*rows, *field.shape), field.dtype)
@@ -94,7 +102,7 @@ class RolloutBuffers:
         self.final_value = self._arrays["final_value"]
         self.final_observation = self._keyed("final_observation")
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Array]:
         """Every array by the path of its field (`reward`, `observation/obs`)."""
         return dict(self._arrays)
 
@@ -103,5 +111,19 @@ class RolloutBuffers:
         """Memory of all fields, in bytes."""
         return sum(array.nbytes for array in self._arrays.values())
 
-    def _keyed(self, name: str) -> dict[str, np.ndarray]:
+    def _keyed(self, name: str) -> dict[str, Array]:
         return {field.key: self._arrays[field.path] for field in self.fields if field.name == name}
+
+
+class RolloutBuffers(FieldArrays[np.ndarray]):
+    """The table in numpy, in memory of this process unless `allocate` says otherwise."""
+
+    def __init__(
+        self,
+        observation_space: Mapping[str, Space[Any]],
+        action_parts: Sequence[ActionPart],
+        *,
+        allocate: Allocate[np.ndarray] = allocate_numpy,
+        **sizes: int,
+    ) -> None:
+        super().__init__(observation_space, action_parts, allocate=allocate, **sizes)

@@ -1,16 +1,16 @@
 """The record the learner reads: one dataset of finished rollouts as torch tensors.
 
-In: `RolloutBuffers` (numpy) and the slots that the learner has taken. Out: a frozen `TrainBatch`, batch-major, with
-the names of the buffers. Where the slots are contiguous and the device is the CPU the tensors are views of the buffers:
-they may be read until the slots are released, and nobody may write to them.
+In: `RolloutBuffers` (numpy) or `TensorBuffers`, and the slots that the learner has taken. Out: a frozen `TrainBatch`,
+batch-major, with the names of the buffers. Where the slots are contiguous and the buffers are on the same device the
+tensors are views of the buffers: they may be read until the slots are released, and nobody may write to them.
 
 Does not know: what a value target is, or what becomes of the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from sf_core.rollout.buffers import RolloutBuffers
+    from sf_core.rollout.buffers import FieldArrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +60,54 @@ class TrainBatch:
         """B * T, invalid rows included."""
         return self.num_rollouts * self.rollout
 
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor of the record."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            yield from value.values() if isinstance(value, dict) else (value,)
+
 
 def take_batch(
-    buffers: RolloutBuffers, slots: NDArray[np.integer[Any]] | Sequence[int], device: torch.device | str = "cpu"
+    buffers: FieldArrays[Any], slots: NDArray[np.integer[Any]] | Sequence[int], device: torch.device | str = "cpu"
 ) -> TrainBatch:
     """Read the given slots as one `TrainBatch` on `device`.
 
-    Contiguous slots cost no copy on the CPU; any others are gathered. The slots must stay taken while the batch is
-    read.
+    Contiguous slots on the same device cost no copy; any others are gathered. The slots must stay taken while the batch
+    is read.
     """
-    where = _slice_if_contiguous(np.asarray(slots, dtype=np.int64))
     target = torch.device(device)
+    return read_batch(buffers, slots, lambda path, rows: torch.as_tensor(rows).to(target, non_blocking=True))
 
-    def take(array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array[where]).to(target, non_blocking=True)
+
+def read_batch(
+    buffers: FieldArrays[Any],
+    slots: NDArray[np.integer[Any]] | Sequence[int],
+    to_tensor: Callable[[str, Any], Tensor],
+) -> TrainBatch:
+    """`take_batch` with another way from arrays to tensors: `to_tensor(path of the field, its rows)`."""
+    where = _slice_if_contiguous(np.asarray(slots, dtype=np.int64))
+
+    def take(name: str) -> Tensor:
+        return to_tensor(name, getattr(buffers, name)[where])
+
+    def take_each(name: str) -> dict[str, Tensor]:
+        return {key: to_tensor(f"{name}/{key}", array[where]) for key, array in getattr(buffers, name).items()}
 
     return TrainBatch(
-        observation={key: take(array) for key, array in buffers.observation.items()},
-        episode_start=take(buffers.episode_start),
-        rnn_state=take(buffers.rnn_state),
-        action={part: take(array) for part, array in buffers.action.items()},
-        action_logits=take(buffers.action_logits),
-        behaviour_log_prob=take(buffers.behaviour_log_prob),
-        behaviour_value=take(buffers.behaviour_value),
-        policy_version=take(buffers.policy_version),
-        policy_id=take(buffers.policy_id),
-        reward=take(buffers.reward),
-        terminated=take(buffers.terminated),
-        truncated=take(buffers.truncated),
-        valid=take(buffers.valid),
-        final_value=take(buffers.final_value),
+        observation=take_each("observation"),
+        episode_start=take("episode_start"),
+        rnn_state=take("rnn_state"),
+        action=take_each("action"),
+        action_logits=take("action_logits"),
+        behaviour_log_prob=take("behaviour_log_prob"),
+        behaviour_value=take("behaviour_value"),
+        policy_version=take("policy_version"),
+        policy_id=take("policy_id"),
+        reward=take("reward"),
+        terminated=take("terminated"),
+        truncated=take("truncated"),
+        valid=take("valid"),
+        final_value=take("final_value"),
     )
 
 

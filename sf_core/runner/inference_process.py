@@ -20,6 +20,7 @@ import torch
 
 from sf_core.model.device import choose_device
 from sf_core.model.factory import build_actor_critic
+from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.model.shared_policy_store import SharedPolicyStore
 from sf_core.plugins.plan import ModelPlan
@@ -58,7 +59,8 @@ def inference_main(role: Role, task: InferenceTask) -> None:
         cfg, info = build.cfg, build.info
         device = choose_device(cfg.device)
         network = build_actor_critic(task.model, cfg, info.observation_space, info.action_space).to(device)
-        policy = Policy(network, info.action_space, info.observation_space, policy_version=-1, device=device)
+        options = ForwardOptions.from_cfg(cfg)
+        policy = Policy(network, info.action_space, info.observation_space, -1, device, options)
         early: list[tuple[int, Connection]] = []  # workers that were started before the memory had its size
         while isinstance(attach := task.control.recv(), Connect):
             early.append((attach.worker, _receive_connection(task.control)))

@@ -7,6 +7,7 @@ checkpoints. Knows the order of things, not the mathematics (`learner.update`).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -16,11 +17,13 @@ import torch
 from sf_core.learner.update import Learner
 from sf_core.model.device import choose_device
 from sf_core.model.factory import build_actor_critic
+from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.model.shared_policy_store import SharedPolicyStore, weight_table
 from sf_core.plugins.plan import RunPlan
+from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.shared_memory import SharedFile
-from sf_core.rollout.train_batch import take_batch
+from sf_core.rollout.train_batch import TrainBatch
 from sf_core.runner.layout import SharedParts
 from sf_core.runner.messages import Attach, Build, Built, Counters, Finish, Idle, SaveRequest, Train, Trained, Up
 from sf_core.runner.process import Role, begin_process, failures_to
@@ -51,7 +54,8 @@ def learner_main(role: Role, task: LearnerTask) -> None:
         np.random.seed(cfg.seed % 2**32)
         device = choose_device(cfg.device)
         network = build_actor_critic(task.plan.model, cfg, info.observation_space, info.action_space).to(device)
-        policy = Policy(network, info.action_space, info.observation_space, device=device)
+        options = ForwardOptions.from_cfg(cfg)
+        policy = Policy(network, info.action_space, info.observation_space, device=device, forward_options=options)
         torch.set_num_threads(
             thread_budget(network, role.threads, acting_rows=1, minibatch_rows=cfg.batch_size).learner
         )
@@ -76,11 +80,12 @@ class _LearnerProcess:
 
     def __init__(self, task: LearnerTask, parts: SharedParts, learner: Learner, files: LearnerFiles) -> None:
         self._control = task.control
-        self._learner, self._files, self._buffers = learner, files, parts.buffers
+        self._learner, self._files = learner, files
+        self._loader = BatchLoader(parts.buffers, learner.policy.device)
         self._pulse = Pulse(parts.vitals, LEARNER)
         self._store = SharedPolicyStore(parts.weights, task.memory.locked)
         self._store.publish(learner.policy, learner.policy_version)
-        self._datasets: deque[np.ndarray] = deque()
+        self._datasets: deque[tuple[np.ndarray, Callable[[], TrainBatch]]] = deque()
 
     def loop(self) -> None:
         """Until the runner hangs up. Requests come before datasets that wait."""
@@ -90,7 +95,7 @@ class _LearnerProcess:
                 message = self._control.recv()  # EOFError when the runner is gone
                 self._pulse.waited()
                 if isinstance(message, Train):
-                    self._datasets.append(message.slots)
+                    self._datasets.append((message.slots, self._loader.begin(message.slots)))
                 elif isinstance(message, SaveRequest):
                     self._files.save(message, self._control.send)
                 elif isinstance(message, Finish):
@@ -100,12 +105,12 @@ class _LearnerProcess:
             self._pulse.waited()
             # the budget may have been used up while this dataset was on its way
             if self._learner.env_steps < self._learner.cfg.train_for_env_steps:
-                self._train(self._datasets.popleft())
+                self._train(*self._datasets.popleft())
             else:
                 self._datasets.clear()
 
-    def _train(self, slots: np.ndarray) -> None:
+    def _train(self, slots: np.ndarray, loaded: Callable[[], TrainBatch]) -> None:
         learner = self._learner
-        stats = learner.train(take_batch(self._buffers, slots, learner.policy.device))
+        stats = learner.train(loaded())
         self._store.publish(learner.policy, learner.policy_version)
         self._control.send(Trained(slots, _counters(learner), stats.scalars(), stats.skipped_updates, stats.samples))

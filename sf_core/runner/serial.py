@@ -13,7 +13,6 @@ from typing import ParamSpec, TypeVar
 from sf_core.cfg.config import Config
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
-from sf_core.rollout.train_batch import take_batch
 from sf_core.runner.process import available_cores
 from sf_core.runner.records import RunRecords
 from sf_core.runner.run_folder import RunFolder
@@ -130,7 +129,7 @@ class SerialRunner:
         parts.threads.use_for_learner()
         taken = parts.slots.take(parts.rollouts_per_dataset)
         self._in_learner = True
-        stats = parts.learner.train(take_batch(parts.buffers, taken, parts.policy.device))
+        stats = parts.learner.train(parts.loader.begin(taken)())
         self._in_learner = False
         parts.store.publish(parts.policy, parts.learner.policy_version)
         parts.slots.release(taken)

@@ -14,30 +14,38 @@ import torch
 from sf_core.cfg.auto import resolve_num_envs
 from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
+from sf_core.envs.adapters.tensor import TensorEnvs
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.spaces import action_parts, num_action_parameters, space_to_json
 from sf_core.envs.timestep import AgentVector
 from sf_core.learner.update import Learner
 from sf_core.model.device import choose_device
 from sf_core.model.factory import build_actor_critic
+from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
-from sf_core.rollout.buffers import RolloutBuffers
+from sf_core.rollout.batch_loader import BatchLoader
+from sf_core.rollout.buffers import FieldArrays, RolloutBuffers
 from sf_core.rollout.slots import SlotTable
+from sf_core.rollout.tensor_buffers import TensorBuffers
 from sf_core.runner.threads import ThreadBudget, thread_budget
 from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.rollout_worker import RolloutWorker
+from sf_core.sampler.tensor_group import TensorGroup
+from sf_core.sampler.tensor_inference import TensorInference
+from sf_core.utils.errors import UsageError
 
 
 @dataclass(frozen=True)
 class SerialParts:
     """Everything a serial run is made of, in the order data passes through it."""
 
-    worker: RolloutWorker
-    inference: InferenceWorker
-    buffers: RolloutBuffers
+    worker: RolloutWorker[Any]
+    inference: InferenceWorker | TensorInference
+    buffers: FieldArrays[Any]
+    loader: BatchLoader
     slots: SlotTable
     rollouts_per_dataset: int
     learner: Learner
@@ -52,48 +60,70 @@ class SerialParts:
         return {"approximate_bootstraps": self.inference.approximate_bootstraps}
 
 
-def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector]:
+def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector | TensorEnvs]:
     """All environments of a serial run as one vector, and `cfg` with the numbers behind `auto`.
 
-    With `auto` numbers one environment is built first, since how many are needed depends on its number of agents.
+    With `auto` numbers one environment is built first, since how many are needed depends on its number of agents; a
+    native vector has one in each.
     """
     if "auto" in (cfg.num_workers, cfg.num_envs_per_worker):
-        probe = create_agent_vector(plan.env, cfg, 1, seed=cfg.seed)
-        agents_per_env = probe.agents_per_env
-        probe.close()
+        agents_per_env = 1
+        if plan.env.vector_factory is None:
+            probe = create_agent_vector(plan.env, cfg, 1, seed=cfg.seed, tensors="keep")
+            agents_per_env = probe.agents_per_env
+            probe.close()
         num_workers, num_envs_per_worker = resolve_num_envs(cfg, agents_per_env)
         cfg = cfg.replace("auto", num_workers=num_workers, num_envs_per_worker=num_envs_per_worker)
-    vector = create_agent_vector(plan.env, cfg, cfg.num_workers * cfg.num_envs_per_worker, seed=cfg.seed)
+    num_envs = cfg.num_workers * cfg.num_envs_per_worker
+    vector = create_agent_vector(plan.env, cfg, num_envs, seed=cfg.seed, tensors="keep")
     check_dataset_size(cfg, vector.agents_per_env)
     return cfg, vector
 
 
-def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> SerialParts:
+def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorEnvs) -> SerialParts:
     """Model, buffers, sampler and learner of a serial run around `vector`."""
     torch.manual_seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)  # for env code that draws from the global generator
 
     device = choose_device(cfg.device)
     actor_critic = build_actor_critic(plan.model, cfg, vector.observation_space, vector.action_space).to(device)
-    policy = Policy(actor_critic, action_space=vector.action_space, obs_space=vector.observation_space, device=device)
-    rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
-    buffers = RolloutBuffers(
-        vector.observation_space,
-        action_parts(vector.action_space),
-        num_action_parameters=num_action_parameters(vector.action_space),
-        rnn_size=policy.rnn_size,
-        # slots being filled, and those that wait until a dataset is complete
-        num_slots=vector.num_agents + rollouts_per_dataset,
-        num_agents=vector.num_agents,
-        rollout=cfg.rollout,
-        recurrence=cfg.recurrence,
+    policy = Policy(
+        actor_critic,
+        action_space=vector.action_space,
+        obs_space=vector.observation_space,
+        device=device,
+        forward_options=ForwardOptions.from_cfg(cfg),
     )
-    group = EnvGroup(vector, buffers, reward_scale=cfg.reward_scale, reward_clip=cfg.reward_clip)
+    rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
+    table: dict[str, Any] = {
+        "num_action_parameters": num_action_parameters(vector.action_space),
+        "rnn_size": policy.rnn_size,
+        # slots being filled, and those that wait until a dataset is complete
+        "num_slots": vector.num_agents + rollouts_per_dataset,
+        "num_agents": vector.num_agents,
+        "rollout": cfg.rollout,
+        "recurrence": cfg.recurrence,
+    }
+    space, parts = vector.observation_space, action_parts(vector.action_space)
+    rewards = {"reward_scale": cfg.reward_scale, "reward_clip": cfg.reward_clip}
     actions = torch.Generator(device=device).manual_seed(cfg.seed)
+    buffers: FieldArrays[Any]
+    worker: RolloutWorker[Any]
+    inference: InferenceWorker | TensorInference
+    if isinstance(vector, TensorEnvs):
+        _check_same_device(vector, device)
+        buffers = tensors = TensorBuffers(space, parts, device=vector.device, **table)
+        worker = RolloutWorker([TensorGroup(vector, tensors, **rewards)])
+        inference = TensorInference(policy, tensors, vector.num_agents, generator=actions)
+    else:
+        buffers = arrays = RolloutBuffers(space, parts, **table)
+        worker = RolloutWorker([EnvGroup(vector, arrays, **rewards)])
+        inference = InferenceWorker(policy, arrays, vector.num_agents, generator=actions)
     return SerialParts(
-        worker=RolloutWorker([group]),
-        inference=InferenceWorker(policy, buffers, vector.num_agents, generator=actions),
+        worker=worker,
+        inference=inference,
         buffers=buffers,
+        loader=BatchLoader(buffers, device),
         slots=SlotTable(buffers.num_slots),
         rollouts_per_dataset=rollouts_per_dataset,
         learner=Learner(cfg, policy),
@@ -104,6 +134,14 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector) -> Seria
         ),
         generators={"actions": actions},
     )
+
+
+def _check_same_device(envs: TensorEnvs, device: torch.device) -> None:
+    if (envs.device.type, envs.device.index or 0) != (device.type, device.index or 0):
+        raise UsageError(
+            f"env {envs.name!r} has its tensors on {envs.device} and the policy is on {device}; make the env where "
+            f"sf_core.model.device.choose_device(cfg.device) says, or add --device={envs.device}."
+        )
 
 
 def description_of(cfg: Config, plan: RunPlan, policy: Policy, num_agents: int) -> dict[str, Any]:

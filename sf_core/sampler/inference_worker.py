@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from sf_core.rollout.buffers import RolloutBuffers
+from sf_core.rollout.host_transfer import HostTransfer
 from sf_core.rollout.slots import as_index
 from sf_core.sampler.messages import InferenceRequest
 
@@ -50,8 +51,8 @@ class InferenceWorker:
         self._buffers = buffers
         self._deterministic = deterministic
         self._generator = generator
-        self._device = torch.device(policy.device)
-        self._rnn_state = torch.zeros(num_agents, policy.rnn_size, device=self._device)  # [N, H]
+        self._transfer = HostTransfer(torch.device(policy.device))
+        self._rnn_state = torch.zeros(num_agents, policy.rnn_size, device=policy.device)  # [N, H]
         self.approximate_bootstraps = 0
 
     @torch.no_grad()
@@ -74,16 +75,22 @@ class InferenceWorker:
         if any(request.t != t for request in requests):
             slots = np.concatenate([request.slots for request in requests])
             t = np.concatenate([np.full(len(request.slots), request.t) for request in requests])
-        observation = {key: self._tensor(array[slots, t]) for key, array in buffers.observation.items()}  # [B, *space]
+        to_device = self._transfer.to_device
+        observation = {
+            key: to_device(key, array[slots, t]) for key, array in buffers.observation.items()
+        }  # [B, *space]
         state = self._entering_state(agents, buffers.episode_start[slots, t])  # [B, H]
         output = self._policy.act_batch(
             observation, state, deterministic=self._deterministic, generator=self._generator
         )
+        arrays = self._transfer.to_host(
+            {**output.action, "/logits": output.action_logits, "/log_prob": output.log_prob, "/value": output.value}
+        )
         for part, array in buffers.action.items():
-            array[slots, t] = _numpy(output.action[part])
-        buffers.action_logits[slots, t] = _numpy(output.action_logits)
-        buffers.behaviour_log_prob[slots, t] = _numpy(output.log_prob)
-        buffers.behaviour_value[slots, t] = _numpy(output.value)
+            array[slots, t] = arrays[part]
+        buffers.action_logits[slots, t] = arrays["/logits"]
+        buffers.behaviour_log_prob[slots, t] = arrays["/log_prob"]
+        buffers.behaviour_value[slots, t] = arrays["/value"]
         buffers.policy_version[slots, t] = self._policy.policy_version
         self._store_entering_states(requests, state)
         self._rnn_state[agents] = output.rnn_state.to(self._rnn_state.dtype)
@@ -93,7 +100,10 @@ class InferenceWorker:
         buffers, t = self._buffers, request.t - 1
         if len(request.final_rows):
             agents = request.agents[request.final_rows]
-            observation = {key: self._tensor(array[agents]) for key, array in buffers.final_observation.items()}
+            observation = {
+                key: self._transfer.to_device(f"final/{key}", array[agents])
+                for key, array in buffers.final_observation.items()
+            }
             value = self._policy.value_batch(observation, self._rnn_state[agents])
             buffers.final_value[request.slots[request.final_rows], t] = _numpy(value)
         if len(request.approximate_rows):
@@ -107,7 +117,7 @@ class InferenceWorker:
         self._store_entering_states([request], self._entering_state(as_index(request.agents), start))
 
     def _entering_state(self, agents: slice | np.ndarray, episode_start: np.ndarray) -> torch.Tensor:
-        keep = self._tensor(~episode_start)  # [B]
+        keep = self._transfer.to_device("/keep", ~episode_start)  # [B]
         return self._rnn_state[agents] * keep[:, None]  # [B, H]
 
     def _store_entering_states(self, requests: Sequence[InferenceRequest], state: torch.Tensor) -> None:
@@ -118,9 +128,6 @@ class InferenceWorker:
             if request.t % buffers.recurrence == 0:
                 buffers.rnn_state[as_index(request.slots), request.t // buffers.recurrence] = _numpy(state[first:last])
             first = last
-
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -11,17 +11,44 @@ answered. The last request has `t == T`: answering it completes the rollout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from sf_core.sampler.env_group import EnvGroup
-from sf_core.sampler.messages import FinishedEpisode, InferenceRequest
+from sf_core.sampler.messages import FinishedEpisode
+
+RequestT = TypeVar("RequestT")
+_RequestT = TypeVar("_RequestT", covariant=True)
 
 
-class RolloutWorker:
+class Group(Protocol[_RequestT]):
+    """Agents stepped together: `EnvGroup` over arrays, `TensorGroup` over tensors; what they ask inference differs."""
+
+    num_agents: int
+
+    def reset(self, seed: int | Sequence[int] | None = None) -> None:
+        """Start new episodes everywhere."""
+
+    def begin_rollout(self, slots: np.ndarray) -> None:
+        """From here on rows are written to `slots`; writes row 0."""
+
+    def step(self, t: int) -> None:
+        """Act as row `t` of `action` says; writes row `t`, and row `t + 1` of what is acted on next."""
+
+    def request(self, group_index: int, t: int) -> _RequestT:
+        """What to ask inference now that row `t` of what is acted on is written."""
+
+    def finished_episodes(self) -> list[FinishedEpisode]:
+        """Episodes that ended since the last call."""
+
+    def close(self) -> None:
+        """Close the envs."""
+
+
+class RolloutWorker(Generic[RequestT]):
     """Steps one or several env groups, each at its own place in its own rollout."""
 
-    def __init__(self, groups: Sequence[EnvGroup]) -> None:
+    def __init__(self, groups: Sequence[Group[RequestT]]) -> None:
         self.groups = tuple(groups)
 
     @property
@@ -37,13 +64,13 @@ class RolloutWorker:
         for group in self.groups:
             group.reset(seed)
 
-    def begin(self, group_index: int, slots: np.ndarray) -> InferenceRequest:
+    def begin(self, group_index: int, slots: np.ndarray) -> RequestT:
         """Start a rollout of a group in `slots` (one for each of its agents)."""
         group = self.groups[group_index]
         group.begin_rollout(slots)
         return group.request(group_index, 0)
 
-    def advance(self, group_index: int, t: int) -> InferenceRequest:
+    def advance(self, group_index: int, t: int) -> RequestT:
         """Take step `t` of a group, whose actions are in the buffers by now."""
         group = self.groups[group_index]
         group.step(t)

@@ -52,6 +52,28 @@ RUN = OptionGroup(
             differs="`auto` by default (the default there is gpu, even where there is none); cuda:N and mps exist",
         ),
         Option(
+            name="amp",
+            type=STR,
+            default="off",
+            choices=("off", "bf16"),
+            help="bf16: encoder and memory compute in bfloat16; weights, heads, normalisation and losses stay float32",
+            differs="new",
+        ),
+        Option(
+            name="compile",
+            type=BOOL,
+            default=False,
+            help="compile the encoder with torch.compile, which takes a while at the start and needs a compiler",
+            differs="new",
+        ),
+        Option(
+            name="cuda_graphs",
+            type=BOOL,
+            default=False,
+            help="replay the acting network as a CUDA graph; no effect where the policy is not on a CUDA device",
+            differs="new",
+        ),
+        Option(
             name="seed",
             type=INT,
             default=None,

@@ -17,6 +17,9 @@ from sf_core.envs.timestep import EPISODE_EXTRA_STATS, TRUE_OBJECTIVE
 
 _LONGEST_TEXT = 200  # characters of an action or of seeds in an error
 
+TENSOR_DEVICE = "tensor_device"
+"""Key in the metadata of a vector env that gives and takes torch tensors: the device they are on (`"cuda:0"`)."""
+
 
 def observation_arrays(space: spaces.Dict, num_agents: int) -> dict[str, np.ndarray]:
     """Zeroed arrays for a flat observation of every agent: key -> `[N, *space]`."""

@@ -35,7 +35,7 @@ class VectorEnvs:
         self, env: VectorEnv[Any, Any, Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
     ) -> None:
         self._env = env
-        self._mode = _autoreset_mode(name, env)
+        self._mode = autoreset_mode(name, env)
         self._seeds = SeedSource(int(env.num_envs), seed, first_env_id)
         # single_*: EnvPool's observation_space is that of one env, ALE's is batched by batch_size
         self._raw_observation_space = env.single_observation_space
@@ -56,7 +56,7 @@ class VectorEnvs:
         """See `AgentVector.reset`."""
         seeds = self._seeds.seeds_for(seed)
         try:
-            result = _reset(self._env, seeds)
+            result = reset_vector(self._env, seeds)
         except Exception as error:
             tell_whose(error, self._seeds, range(self.num_envs))
             raise
@@ -191,7 +191,8 @@ class VectorEnvs:
         self._checked_step = True
 
 
-def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+def autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
+    """Who resets, and when (`UsageError` where the env does not say)."""
     try:
         return AutoresetMode((env.metadata or {})["autoreset_mode"])
     except (KeyError, ValueError):
@@ -201,8 +202,8 @@ def _autoreset_mode(name: str, env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
         ) from None
 
 
-def _reset(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
-    """Reset with one seed for each env where the env takes them (Gymnasium a list, ALE an array), else with one int."""
+def reset_vector(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
+    """Reset with one seed for each env where the env takes them: Gymnasium a list, ALE an array, others one int."""
     if seeds is None:
         return env.reset()
     forms: tuple[Any, ...] = (seeds, np.asarray(seeds, np.int64), seeds[0])
