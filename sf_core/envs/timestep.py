@@ -92,6 +92,9 @@ class AgentVector(Protocol):
             actions: part -> `[N, *part]`, as stored (not yet clipped to bounds).
         """
 
+    def inform(self, training_info: Mapping[str, Any]) -> None:
+        """What envs with `TrainingInfoInterface` are told when their next episode ends."""
+
     def render(self) -> np.ndarray | None:
         """A picture of the first env, if its render mode gives one."""
 

@@ -9,6 +9,7 @@ from sf_core.plugins.specs import ActorCriticSpec, CoreSpec, DecoderSpec, Encode
 
 GYMNASIUM_FACTORY = "sf_core.envs.gymnasium_envs:make_gymnasium_env"
 FUNCTION_FACTORY = "sf_core.envs.gymnasium_envs:make_from_function"
+PETTINGZOO_FACTORY = "sf_core.envs.pettingzoo_envs:make_pettingzoo_env"
 
 # Small networks, short rollouts, a short horizon (after the tuned PPO settings of RL Baselines3 Zoo): mean return 500
 # after about 100,000 steps. Returns stay below 50 at this horizon, so a constant scale does for them.
@@ -33,7 +34,7 @@ CARTPOLE_DEFAULTS = {
 
 @hookimpl
 def sf_environments() -> Iterator[EnvSpec]:
-    """The two families that need no registration, and one tuned example."""
+    """The families that need no registration, and one tuned example."""
     yield EnvSpec(
         name="gym:",
         family=True,
@@ -46,6 +47,13 @@ def sf_environments() -> Iterator[EnvSpec]:
         family=True,
         factory=FUNCTION_FACTORY,
         summary="a function that makes the env: py:my_pkg.maze:make_maze",
+    )
+    yield EnvSpec(
+        name="pettingzoo:",
+        family=True,
+        factory=PETTINGZOO_FACTORY,
+        requires=("pettingzoo",),
+        summary="a PettingZoo module, parallel or turn by turn: pettingzoo:butterfly/pistonball-v6",
     )
     yield EnvSpec(
         name="CartPole-v1",

@@ -96,7 +96,7 @@ class SerialRunner:
         self.parts.threads.use_for_inference()
         claimed = slots.claim(worker.num_agents)
         clock.start("env")
-        request = self._attributed(worker.begin, 0, claimed)
+        request = self._attributed(worker.begin, 0, claimed, self.parts.learner.env_steps)
         while not stop_signal.requested:
             clock.start("inference")
             inference.answer([request])

@@ -37,10 +37,10 @@ class RolloutWorker:
         for group in self.groups:
             group.reset(seed)
 
-    def begin(self, group_index: int, slots: np.ndarray) -> InferenceRequest:
-        """Start a rollout of a group in `slots` (one for each of its agents)."""
+    def begin(self, group_index: int, slots: np.ndarray, env_steps: int = 0) -> InferenceRequest:
+        """Start a rollout of a group in `slots` (one for each of its agents); `env_steps` says how far training is."""
         group = self.groups[group_index]
-        group.begin_rollout(slots)
+        group.begin_rollout(slots, env_steps)
         return group.request(group_index, 0)
 
     def advance(self, group_index: int, t: int) -> InferenceRequest:

@@ -6,7 +6,7 @@ agents an env has. Not known here: what a step means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env
 from sf_core.envs.checks import check_pair, flat_spaces
+from sf_core.envs.env_utils import TrainingInfoInterface, find_interface
 from sf_core.envs.seeding import SeedSource
 from sf_core.utils.errors import UsageError
 
@@ -57,6 +58,8 @@ class ListedEnvs:
         self._observation = observation_arrays(self.observation_space, self.num_agents)
         self._all = np.ones(self.num_agents, bool)
         self._none = np.zeros(self.num_agents, bool)
+        self._informed = [find_interface(env, TrainingInfoInterface) for env in self._envs]
+        self._training_info: Mapping[str, Any] = {}
         self._checked_step = False
         self._closed = False
 
@@ -69,6 +72,10 @@ class ListedEnvs:
             self._begin(index, *result)
         return self._observation
 
+    def inform(self, training_info: Mapping[str, Any]) -> None:
+        """See `AgentVector.inform`."""
+        self._training_info = training_info
+
     def render(self) -> np.ndarray | None:
         """See `AgentVector.render`."""
         return first_frame(self._envs[0].render())
@@ -79,6 +86,11 @@ class ListedEnvs:
             self._closed = True
             for env in self._envs:
                 env.close()
+
+    def _tell(self, index: int) -> None:
+        """An episode of env `index` has ended: say how far training is, if it wants to know."""
+        if (env := self._informed[index]) is not None and self._training_info:
+            env.set_training_info(self._training_info)
 
     def _begin(self, index: int, observation: Any, info: Any) -> None:
         """Check and store what env `index` returned from a reset from outside."""

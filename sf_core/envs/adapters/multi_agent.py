@@ -38,6 +38,7 @@ class MultiAgentEnvs(ListedEnvs):
         super().__init__(envs, counts[0], name=name, seed=seed, first_env_id=first_env_id)
         self._final_observation = observation_arrays(self.observation_space, self.num_agents)
         self._active = np.ones(self.num_agents, bool)  # who acts in the next step
+        self._unplayed = np.ones(self.num_agents, bool)  # who has taken no step in the present episode
         # of the episode each agent is in, as stored
         self._last_action: Mapping[str, np.ndarray] = {
             part.name: np.zeros((self.num_agents, *part.shape), part.dtype) for part in action_parts(self.action_space)
@@ -64,6 +65,8 @@ class MultiAgentEnvs(ListedEnvs):
             observations, reward[agents], over[agents], cut[agents], infos = result
             self._note_active(first, infos)
             self._store(first, observations)
+            if over[agents].any() or cut[agents].any():
+                self._tell(index)
             for row, info in enumerate(infos, first):
                 if info:
                     lost[row] = info.get(LIFE_LOST, False)
@@ -78,6 +81,7 @@ class MultiAgentEnvs(ListedEnvs):
         self._checked_step = True
         ended = over | cut
         self._last_action = _where(~ended, actions, None) if ended.any() else actions
+        self._unplayed = (self._unplayed & ~active) | ended
         terminated = over | lost
         truncated = cut & ~terminated  # terminated wins: a terminal state has value 0
         final_rows = truncated & known
@@ -88,7 +92,7 @@ class MultiAgentEnvs(ListedEnvs):
             truncated=truncated,
             valid=self._all,
             active=active,
-            episode_start=terminated | truncated,
+            episode_start=terminated | truncated | self._unplayed,
             episode_end=ended,
             final_observation=self._final_observation if final_rows.any() else None,
             final_rows=final_rows,
@@ -98,6 +102,7 @@ class MultiAgentEnvs(ListedEnvs):
 
     def _begin(self, index: int, observation: Any, info: Any) -> None:
         first = index * self.agents_per_env
+        self._unplayed[first : first + self.agents_per_env] = True
         self._last_action = {part: np.zeros_like(rows) for part, rows in self._last_action.items()}
         self._note_active(first, info)
         self._check_observations(observation)

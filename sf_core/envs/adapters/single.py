@@ -56,6 +56,7 @@ class SingleEnvs(ListedEnvs):
                 stats = stats_of(info)
                 if stats:
                     extra_stats[index] = stats
+                self._tell(index)
                 observation = env.reset()[0]
             self._store(self._observation, index, observation)
         self._checked_step = True
