@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sf_core.plugins.hookspecs import hookimpl
-from sf_core.plugins.specs import ActorCriticSpec, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec
+from sf_core.plugins.specs import ActorCriticSpec, Arg, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec
 
 GYMNASIUM_FACTORY = "sf_core.envs.gymnasium_envs:make_gymnasium_env"
 FUNCTION_FACTORY = "sf_core.envs.gymnasium_envs:make_from_function"
@@ -91,6 +91,17 @@ def sf_cores() -> Iterator[CoreSpec]:
         ("lstm", "long short-term memory"),
     ):
         yield CoreSpec(name=name, factory="sf_core.model.core:make_core", params={"kind": name}, summary=summary)
+    yield CoreSpec(
+        name="attention",
+        factory="sf_core.model.attention:ModelCoreAttention",
+        summary="attention over the last steps of the episode",
+        args=(
+            Arg("--attention_window", int, 16, "steps that each layer looks back"),
+            Arg("--attention_size", int, 128, "size of what a layer remembers of a step"),
+            Arg("--attention_heads", int, 4, "heads, which share the size"),
+            Arg("--attention_layers", int, 1, "layers; each looks back on its own"),
+        ),
+    )
 
 
 @hookimpl
