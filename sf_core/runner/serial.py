@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from sf_core.cfg.config import Config
+from sf_core.learner.nonfinite import BadBatches
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
 from sf_core.rollout.train_batch import take_batch
@@ -48,6 +49,7 @@ class SerialRunner:
         self.parts = build_serial_parts(cfg, plan, vector)
         self._clock = Stopwatch(_PARTS_OF_TIME)
         parts, policy = self.parts, self.parts.policy
+        parts.learner.bad_batches = BadBatches(folder.bad_batches(0))
         description = description_of(cfg, plan, policy, parts.worker.num_agents)
         self.records = RunRecords(
             cfg,
