@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from sf_core.envs.adapters.common import TENSOR_DEVICE
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
+from sf_core.envs.adapters.pettingzoo import as_lists, is_pettingzoo_env
 from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.vector import VectorEnvs
 from sf_core.envs.env_utils import is_multiagent_env
@@ -150,6 +151,9 @@ def _adapter(name: str, envs: list[Any], seed: int, first_env_id: int, tensors: 
                 f"env {name!r}: its factory returned a {type(first).__name__} without a method {method}(); "
                 "return a Gymnasium env"
             )
+    if is_pettingzoo_env(first):
+        envs = [as_lists(env, name) for env in envs]
+        return MultiAgentEnvs(envs, name=name, seed=seed, first_env_id=first_env_id)
     if is_multiagent_env(first):
         return MultiAgentEnvs(envs, name=name, seed=seed, first_env_id=first_env_id)
     return SingleEnvs(envs, name=name, seed=seed, first_env_id=first_env_id)

@@ -11,10 +11,12 @@ import multiprocessing
 import pickle
 import signal
 import sys
+import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium.spaces import Dict, Space
@@ -22,10 +24,12 @@ from gymnasium.spaces import Dict, Space
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.spaces import action_parts
 from sf_core.envs.timestep import AgentVector
-from sf_core.plugins.plan import EnvError, EnvPlan
+from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
 from sf_core.utils.errors import UsageError
 
 PROBE_TITLE = "sf-probe"
+_LONGEST_LOOK_S = 1.0  # for the first end of an episode of a multi-agent env; it is looked for no longer
+_ENDS_IN_A_ROW = 20  # after a longer episode; nobody's episodes look like that but those of an env that does not reset
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,23 @@ def env_info_of(vector: AgentVector, frame_skip: int = 1) -> EnvInfo:
     return EnvInfo(vector.observation_space, vector.action_space, vector.agents_per_env, frame_skip)
 
 
+def look_at_env(plan: EnvPlan, cfg: Any, tensors: Literal["refuse", "convert"] = "refuse") -> EnvInfo:
+    """Make the env once in this process, look at its first reset and steps, and close it.
+
+    Raises:
+        UsageError: it returns something wrong, in a sentence that names it.
+        EnvError: its code raised.
+    """
+    try:
+        return _look(plan, cfg, tensors)
+    except (UsageError, EnvError):
+        raise
+    except Exception as error:
+        raise EnvError(
+            f"env {plan.name!r} ({plan.owner}) failed in its first steps: {describe_error(error)}"
+        ) from error
+
+
 def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
     """Make the env once in a child process, look at its first reset and step, and report.
 
@@ -64,7 +85,10 @@ def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
         UsageError: the env cannot be made or returns something wrong, in a sentence that names it.
     """
     if not _can_be_sent(plan, cfg):
-        return _describe(_look, plan, cfg)
+        try:
+            return look_at_env(plan, cfg)
+        except EnvError as error:
+            raise UsageError(str(error)) from error
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_probe_main, args=(sender, plan, cfg), name=PROBE_TITLE)
@@ -88,38 +112,46 @@ def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
     raise UsageError(sentence) from ProbeError(text)
 
 
-def _look(plan: EnvPlan, cfg: Any) -> EnvInfo:
-    vector = create_agent_vector(plan, cfg, 1)
+def _look(plan: EnvPlan, cfg: Any, tensors: Literal["refuse", "convert"]) -> EnvInfo:
+    vector = create_agent_vector(plan, cfg, 1, tensors=tensors)
     try:
         vector.reset()
         parts = action_parts(vector.action_space)
-        vector.step({part.name: np.zeros((vector.num_agents, *part.shape), part.dtype) for part in parts})
+        actions = {part.name: np.zeros((vector.num_agents, *part.shape), part.dtype) for part in parts}
+        vector.step(actions)
+        if vector.agents_per_env > 1:
+            _look_at_ends(vector, actions)
         return env_info_of(vector, int(getattr(cfg, "env_frameskip", 1)))
     finally:
         vector.close()
 
 
-def _describe(look: Any, plan: EnvPlan, cfg: Any) -> EnvInfo:
-    try:
-        info: EnvInfo = look(plan, cfg)
-        return info
-    except UsageError:
-        raise
-    except EnvError as error:
-        raise UsageError(str(error)) from error
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise UsageError(
-            f"env {plan.name!r} ({plan.owner}) failed in its first steps: {type(error).__name__}: {text}"
-        ) from error
+def _look_at_ends(vector: AgentVector, actions: Mapping[str, np.ndarray]) -> None:
+    """A multi-agent env must reset its agents itself; one that does not goes on saying that they are done."""
+    until_s = time.monotonic() + _LONGEST_LOOK_S
+    went_on = np.zeros(vector.num_agents, bool)  # had a step that did not end its episode
+    ends_in_a_row = np.zeros(vector.num_agents, np.int64)
+    began_anew = np.zeros(vector.num_agents, bool)
+    while time.monotonic() < until_s and not began_anew.all():
+        step = vector.step(actions)
+        began_anew |= (ends_in_a_row > 0) & ~step.episode_end
+        ends_in_a_row = np.where(step.episode_end, ends_in_a_row + 1, 0)
+        went_on |= step.active & ~step.episode_end
+        stuck = went_on & (ends_in_a_row >= _ENDS_IN_A_ROW)
+        if stuck.any():
+            raise UsageError(
+                f"env {vector.name!r} says in every step that agent {int(np.flatnonzero(stuck)[0])} is done; a "
+                "multi-agent env must reset an agent itself when it is done, and return the first observation of its "
+                "next episode in that step"
+            )
 
 
 def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any) -> None:
     _set_title(PROBE_TITLE)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends the probe without a traceback of its own
     try:
-        answer: EnvInfo | tuple[str, str] = _describe(_look, plan, cfg)
-    except UsageError as error:
+        answer: EnvInfo | tuple[str, str] = look_at_env(plan, cfg)
+    except (UsageError, EnvError) as error:
         answer = (str(error), traceback.format_exc())
     sender.send(answer)
     sender.close()

@@ -9,7 +9,7 @@ The three ways in which an episode goes over into the next one, in terms of this
   its `valid` is False and its `episode_start` True;
 * the env resets in the same step (SAME_STEP, DISABLED, single envs): `observation` of row `t` is already the first of
   the next episode (`episode_start`), and where the step truncated, `final_observation` has the one it left behind;
-* it does so and discards the final observation (multi-agent lists): as above, but `approximate` instead.
+* it does so and discards the final observation (most multi-agent lists): as above, but `approximate` instead.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import numpy as np
 from gymnasium.spaces import Dict, Space
 
 LIFE_LOST = "life_lost"
+IS_ACTIVE = "is_active"
+FINAL_OBSERVATION = "final_observation"
 EPISODE_EXTRA_STATS = "episode_extra_stats"
 TRUE_OBJECTIVE = "true_objective"
 
@@ -89,6 +91,9 @@ class AgentVector(Protocol):
         Args:
             actions: part -> `[N, *part]`, as stored (not yet clipped to bounds).
         """
+
+    def inform(self, training_info: Mapping[str, Any]) -> None:
+        """What envs with `TrainingInfoInterface` are told when their next episode ends."""
 
     def render(self) -> np.ndarray | None:
         """A picture of the first env, if its render mode gives one."""

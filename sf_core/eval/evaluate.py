@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from sf_core.envs.mask_check import MaskCheck
 from sf_core.envs.timestep import AgentVector
 from sf_core.model.policy import Policy
 from sf_core.sampler.episode_stats import EpisodeStats
@@ -89,6 +90,7 @@ def evaluate(
     device = policy.device
     generator = torch.Generator(device=device).manual_seed(seed)
     stats = EpisodeStats(vector.num_agents)
+    masks = MaskCheck(vector.name, vector.observation_space.spaces, vector.action_space)
     left = quotas(num_episodes, vector.num_agents)
     finished: list[FinishedEpisode] = []
     observation = vector.reset(seed)
@@ -96,7 +98,9 @@ def evaluate(
     while left.any():
         tensors = {key: torch.as_tensor(value, device=device) for key, value in observation.items()}
         output = policy.act_batch(tensors, rnn_state, deterministic=deterministic, generator=generator)
+        looked_at = {leaf: observation[leaf].copy() for leaf in masks.leaves}
         step = vector.step({part: action.cpu().numpy() for part, action in output.action.items()})
+        masks.check(looked_at, step.valid & step.active)
         rnn_state = output.rnn_state * torch.as_tensor(~step.episode_start, device=device)[:, None]
         for episode in stats.update(step):
             if left[episode.agent] > 0:

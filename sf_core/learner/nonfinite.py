@@ -1,22 +1,81 @@
 """Who is to blame when a loss or a gradient is not finite.
 
-In: a batch and its masks. Out: names of the fields that hold NaN or infinity. Called only after an update was skipped,
-so it may take its time.
+In: a batch and its masks. Out: names of the fields that hold NaN or infinity, and the batch as a file. Called only
+after an update was skipped, so it may take its time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sf_core.learner.update_stats import MINIBATCH_STATS
 from sf_core.rollout.train_batch import TrainBatch
+from sf_core.utils.log import log
+
+MAX_BAD_BATCHES = 3  # of a run; what follows the first ones follows from them
 
 
 class TrainingDivergedError(RuntimeError):
     """Too many updates in a row were skipped because something was not finite."""
+
+
+class BadBatches:
+    """Keeps the first batches of a run that an update failed on.
+
+    Args:
+        folder: where they are written, one safetensors file each; made when there is one to keep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, batch: TrainBatch, policy_version: int, culprits: Sequence[str]) -> Path | None:
+        """Write `batch`, unless there are `MAX_BAD_BATCHES` already or the disk refuses; returns the file."""
+        path = self._folder / f"batch_{policy_version:09d}.safetensors"
+        try:
+            if len(list(self._folder.glob("batch_*.safetensors"))) >= MAX_BAD_BATCHES or path.exists():
+                return None
+            self._folder.mkdir(parents=True, exist_ok=True)
+            save_file(
+                {name: x.detach().cpu().contiguous() for name, x in _tensors(batch)},
+                path,
+                {"culprits": ", ".join(culprits), "policy_version": str(policy_version)},
+            )
+        except (OSError, SafetensorError) as error:
+            log.warning("The batch cannot be kept (%s)", error)
+            return None
+        return path
+
+
+def load_bad_batch(path: str | Path) -> TrainBatch:
+    """The batch that `BadBatches` kept, to look at it."""
+    values: dict[str, Tensor | dict[str, Tensor]] = {}
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118  it is no dict
+            field, _, key = name.partition(".")
+            if key:
+                group = values.setdefault(field, {})
+                assert isinstance(group, dict)
+                group[key] = file.get_tensor(name)
+            else:
+                values[field] = file.get_tensor(name)
+    return TrainBatch(**values)  # type: ignore[arg-type]  # by name, as they were written
+
+
+def _tensors(batch: TrainBatch) -> Iterator[tuple[str, Tensor]]:
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        if isinstance(value, dict):
+            yield from ((f"{field.name}.{key}", x) for key, x in value.items())
+        else:
+            yield field.name, value
 
 
 def find_culprits(batch: TrainBatch, train: Tensor) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from sf_core.learner.checkpoint import LearnerState
 from sf_core.learner.checkpoint_folder import Checkpoint
 from sf_core.learner.minibatches import minibatch_selections
-from sf_core.learner.nonfinite import TrainingDivergedError, blame_update, find_culprits
+from sf_core.learner.nonfinite import BadBatches, TrainingDivergedError, blame_update, find_culprits
 from sf_core.learner.optimizer import (
     clip_gradients,
     guarded_step,
@@ -62,6 +62,7 @@ class Learner:
         env_steps: valid transitions times frame skip (what `--train_for_env_steps` counts).
         agent_steps: valid transitions.
         lr: learning rate of the next iteration.
+        bad_batches: where batches go whose update was not finite; None keeps none.
     """
 
     def __init__(self, cfg: AttrDict, policy: Policy, *, policy_id: int = 0) -> None:
@@ -78,6 +79,7 @@ class Learner:
         # A stream of its own: seeding every generator of a run alike would make them repeat each other.
         self._generator = torch.Generator().manual_seed((int(cfg.seed or 0) + 0x9E3779B9) % 2**63)
         self._skipped_in_a_row = 0
+        self.bad_batches: BadBatches | None = None
         self.lr = float(cfg.learning_rate)
         self.optimizer = make_optimizer(
             self._params,
@@ -227,6 +229,9 @@ class Learner:
         if skipped:
             culprits = find_culprits(batch, masks.train) or blame_update(rows)
             log.warning("%d of %d updates skipped: %s not finite.", skipped, len(rows), " and ".join(culprits))
+            kept = self.bad_batches and self.bad_batches.keep(batch, self.policy_version, culprits)
+            if kept:
+                log.warning("The batch is kept in %s", kept)
         self._update_statistics(batch, masks.train, targets)
 
         num_rows = batch.num_transitions

@@ -10,8 +10,8 @@ A custom actor-critic subclasses `ActorCritic` and defines `forward_head`, `forw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from gymnasium import spaces
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from sf_core.model.action_distribution import ActionDistribution
 from sf_core.model.action_parameterization import make_action_parameterization
 from sf_core.model.core import ModelCore, rnn_state_size, run_sequence
+from sf_core.model.decoder import Decoder
 from sf_core.model.encoder import Encoder
 from sf_core.model.layers import initialize_weights, model_device
 from sf_core.model.normalizer import ObservationNormalizer, ReturnsNormalizer
@@ -135,20 +136,53 @@ class ActorCritic(nn.Module):
         return result
 
 
-class ActorCriticSharedWeights(ActorCritic):
-    """One encoder, core and decoder for policy and value."""
+class _Trunk(NamedTuple):
+    """Encoder, core and decoder, one after the other."""
+
+    encoder: Encoder
+    core: ModelCore
+    decoder: Decoder
+
+
+def _make_trunk(model_factory: ModelFactory, obs_space: spaces.Dict, cfg: AttrDict) -> _Trunk:
+    encoder = model_factory.make_model_encoder_func(cfg, obs_space)
+    core = model_factory.make_model_core_func(cfg, encoder.get_out_size())
+    return _Trunk(encoder, core, model_factory.make_model_decoder_func(cfg, core.get_out_size()))
+
+
+class _BuiltInActorCritic(ActorCritic):
+    """What both built-in arrangements of weights share: trunks, and the heads on top of them."""
 
     def __init__(
         self, model_factory: ModelFactory, obs_space: spaces.Dict, action_space: spaces.Space[Any], cfg: AttrDict
     ) -> None:
         super().__init__(obs_space, action_space, cfg)
-        self.encoder = model_factory.make_model_encoder_func(cfg, obs_space)
-        self.encoders = [self.encoder]
-        self.core = model_factory.make_model_core_func(cfg, self.encoder.get_out_size())
-        self.decoder = model_factory.make_model_decoder_func(cfg, self.core.get_out_size())
-        self.critic_linear = nn.Linear(self.decoder.get_out_size(), 1)
-        self.action_parameterization = self.get_action_parameterization(self.decoder.get_out_size())
+        actor_size, critic_size = self._make_trunks(lambda: _make_trunk(model_factory, obs_space, cfg))
+        self.critic_linear = nn.Linear(critic_size, 1)
+        self.action_parameterization = self.get_action_parameterization(actor_size)
         self.apply(self.initialize_weights)
+
+    def _make_trunks(self, make_trunk: Callable[[], _Trunk]) -> tuple[int, int]:
+        """Set `encoders` and the parts; returns the sizes that the heads of actor and critic get."""
+        raise NotImplementedError
+
+    def _heads(
+        self, actor_x: Tensor, critic_x: Tensor, values_only: bool, sample_actions: bool, action_mask: Tensor | None
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = {"values": self.critic_linear(critic_x).squeeze(-1)}
+        if not values_only:
+            result["action_logits"], self.last_action_distribution = self.action_parameterization(actor_x, action_mask)
+            self._maybe_sample_actions(sample_actions, result)
+        return result
+
+
+class ActorCriticSharedWeights(_BuiltInActorCritic):
+    """One encoder, core and decoder for policy and value."""
+
+    def _make_trunks(self, make_trunk: Callable[[], _Trunk]) -> tuple[int, int]:
+        self.encoder, self.core, self.decoder = make_trunk()
+        self.encoders = [self.encoder]
+        return self.decoder.get_out_size(), self.decoder.get_out_size()
 
     def forward_head(self, normalized_obs_dict: Mapping[str, Tensor]) -> Tensor:
         """See the base class."""
@@ -172,32 +206,18 @@ class ActorCriticSharedWeights(ActorCritic):
         action_mask: Tensor | None = None,
     ) -> dict[str, Any]:
         """See the base class."""
-        decoder_output = self.decoder(core_output)
-        result: dict[str, Any] = {"values": self.critic_linear(decoder_output).squeeze(-1)}
-        if not values_only:
-            logits, self.last_action_distribution = self.action_parameterization(decoder_output, action_mask)
-            result["action_logits"] = logits
-            self._maybe_sample_actions(sample_actions, result)
-        return result
+        x = self.decoder(core_output)
+        return self._heads(x, x, values_only, sample_actions, action_mask)
 
 
-class ActorCriticSeparateWeights(ActorCritic):
+class ActorCriticSeparateWeights(_BuiltInActorCritic):
     """Encoder, core and decoder of their own for policy and value; a row's state is the actor's, then the critic's."""
 
-    def __init__(
-        self, model_factory: ModelFactory, obs_space: spaces.Dict, action_space: spaces.Space[Any], cfg: AttrDict
-    ) -> None:
-        super().__init__(obs_space, action_space, cfg)
-        self.actor_encoder = model_factory.make_model_encoder_func(cfg, obs_space)
-        self.actor_core = model_factory.make_model_core_func(cfg, self.actor_encoder.get_out_size())
-        self.actor_decoder = model_factory.make_model_decoder_func(cfg, self.actor_core.get_out_size())
-        self.critic_encoder = model_factory.make_model_encoder_func(cfg, obs_space)
-        self.critic_core = model_factory.make_model_core_func(cfg, self.critic_encoder.get_out_size())
-        self.critic_decoder = model_factory.make_model_decoder_func(cfg, self.critic_core.get_out_size())
+    def _make_trunks(self, make_trunk: Callable[[], _Trunk]) -> tuple[int, int]:
+        self.actor_encoder, self.actor_core, self.actor_decoder = make_trunk()
+        self.critic_encoder, self.critic_core, self.critic_decoder = make_trunk()
         self.encoders = [self.actor_encoder, self.critic_encoder]
-        self.critic_linear = nn.Linear(self.critic_decoder.get_out_size(), 1)
-        self.action_parameterization = self.get_action_parameterization(self.actor_decoder.get_out_size())
-        self.apply(self.initialize_weights)
+        return self.actor_decoder.get_out_size(), self.critic_decoder.get_out_size()
 
     def forward_head(self, normalized_obs_dict: Mapping[str, Tensor]) -> Tensor:
         """See the base class: the actor's outputs, then the critic's."""
@@ -227,14 +247,9 @@ class ActorCriticSeparateWeights(ActorCritic):
         """See the base class."""
         sizes = [self.actor_core.get_out_size(), self.critic_core.get_out_size()]
         actor_y, critic_y = torch.split_with_sizes(core_output, sizes, dim=-1)
-        result: dict[str, Any] = {"values": self.critic_linear(self.critic_decoder(critic_y)).squeeze(-1)}
-        if not values_only:
-            logits, self.last_action_distribution = self.action_parameterization(
-                self.actor_decoder(actor_y), action_mask
-            )
-            result["action_logits"] = logits
-            self._maybe_sample_actions(sample_actions, result)
-        return result
+        critic_x = self.critic_decoder(critic_y)
+        actor_x = critic_x if values_only else self.actor_decoder(actor_y)
+        return self._heads(actor_x, critic_x, values_only, sample_actions, action_mask)
 
     def _halves(self, x: Tensor, state: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         sizes = [self.actor_encoder.get_out_size(), self.critic_encoder.get_out_size()]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sf_core.plugins.hookspecs import hookimpl
-from sf_core.plugins.specs import ActorCriticSpec, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec
+from sf_core.plugins.specs import ActorCriticSpec, Arg, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec
 
 GYMNASIUM_FACTORY = "sf_core.envs.gymnasium_envs:make_gymnasium_env"
 FUNCTION_FACTORY = "sf_core.envs.gymnasium_envs:make_from_function"
+PETTINGZOO_FACTORY = "sf_core.envs.pettingzoo_envs:make_pettingzoo_env"
 
 # Small networks, short rollouts, a short horizon (after the tuned PPO settings of RL Baselines3 Zoo): mean return 500
 # after about 100,000 steps. Returns stay below 50 at this horizon, so a constant scale does for them.
@@ -33,7 +34,7 @@ CARTPOLE_DEFAULTS = {
 
 @hookimpl
 def sf_environments() -> Iterator[EnvSpec]:
-    """The two families that need no registration, and one tuned example."""
+    """The families that need no registration, and one tuned example."""
     yield EnvSpec(
         name="gym:",
         family=True,
@@ -46,6 +47,13 @@ def sf_environments() -> Iterator[EnvSpec]:
         family=True,
         factory=FUNCTION_FACTORY,
         summary="a function that makes the env: py:my_pkg.maze:make_maze",
+    )
+    yield EnvSpec(
+        name="pettingzoo:",
+        family=True,
+        factory=PETTINGZOO_FACTORY,
+        requires=("pettingzoo",),
+        summary="a PettingZoo module, parallel or turn by turn: pettingzoo:butterfly/pistonball-v6",
     )
     yield EnvSpec(
         name="CartPole-v1",
@@ -83,6 +91,17 @@ def sf_cores() -> Iterator[CoreSpec]:
         ("lstm", "long short-term memory"),
     ):
         yield CoreSpec(name=name, factory="sf_core.model.core:make_core", params={"kind": name}, summary=summary)
+    yield CoreSpec(
+        name="attention",
+        factory="sf_core.model.attention:ModelCoreAttention",
+        summary="attention over the last steps of the episode",
+        args=(
+            Arg("--attention_window", int, 16, "steps that each layer looks back"),
+            Arg("--attention_size", int, 128, "size of what a layer remembers of a step"),
+            Arg("--attention_heads", int, 4, "heads, which share the size"),
+            Arg("--attention_layers", int, 1, "layers; each looks back on its own"),
+        ),
+    )
 
 
 @hookimpl

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 
+from sf_core.learner.nonfinite import BadBatches
 from sf_core.learner.update import Learner
 from sf_core.model.device import choose_device
 from sf_core.model.factory import build_actor_critic
@@ -60,8 +61,11 @@ def learner_main(role: Role, task: LearnerTask) -> None:
             thread_budget(network, role.threads, acting_rows=1, minibatch_rows=cfg.batch_size).learner
         )
         learner = Learner(cfg, policy)
-        directory = RunFolder(cfg.train_dir, cfg.experiment).checkpoints(0)
-        files = LearnerFiles(cfg, directory, learner, description_of(cfg, task.plan, policy, build.num_agents))
+        folder = RunFolder(cfg.train_dir, cfg.experiment)
+        learner.bad_batches = BadBatches(folder.bad_batches(0))
+        files = LearnerFiles(
+            cfg, folder.checkpoints(0), learner, description_of(cfg, task.plan, policy, build.num_agents)
+        )
         restored = files.restore() if cfg.restart_behavior == "resume" else None
         task.control.send(Built(policy.rnn_size, weight_table(policy), _counters(learner), restored))
         attach = task.control.recv()

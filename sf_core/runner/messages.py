@@ -60,10 +60,11 @@ class Attach:
 
 @dataclass(frozen=True)
 class Grant:
-    """To a worker: fill these slots with the next rollout of a group."""
+    """To a worker: fill these slots with the next rollout of a group; training has come as far as `env_steps`."""
 
     group: int
     slots: np.ndarray
+    env_steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ class ParallelRunner:
             slots = self.slots.claim(place.num_agents)
             self._held[group] = slots
             self._rounds_begun[group] += 1
-            self._send(self._crew.workers[place.worker], Grant(group, slots))
+            self._send(self._crew.workers[place.worker], Grant(group, slots, self.learner.env_steps))
         self._waiting = still_waiting
 
     def _feed_learner(self) -> None:

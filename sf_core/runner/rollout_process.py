@@ -142,7 +142,10 @@ class _RolloutProcess:
             self._task.control.send(Filled(group, self.worker.groups[index].finished_episodes()))
             return
         try:
-            request = self.worker.begin(index, grant.slots) if grant is not None else self.worker.advance(index, t)
+            if grant is not None:
+                request = self.worker.begin(index, grant.slots, grant.env_steps)
+            else:
+                request = self.worker.advance(index, t)
         except Exception as error:
             self._rebuild(index, error)
             return

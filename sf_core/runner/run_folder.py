@@ -7,6 +7,7 @@ files mean to others.
         config.json  plan.json  result.json  metrics.jsonl  sf_log.txt
         .summary/<policy>/          TensorBoard events
         checkpoint_p<policy>/       one folder per checkpoint
+        bad_batches_p<policy>/      batches whose update was not finite, if there were any
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ class RunFolder:
     def checkpoints(self, policy_id: int) -> Path:
         """Checkpoints of one policy."""
         return self.path / f"checkpoint_p{policy_id}"
+
+    def bad_batches(self, policy_id: int) -> Path:
+        """Batches of one policy whose update was not finite."""
+        return self.path / f"bad_batches_p{policy_id}"
 
     @property
     def holds_a_run(self) -> bool:

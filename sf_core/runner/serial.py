@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from sf_core.cfg.config import Config
+from sf_core.learner.nonfinite import BadBatches
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
 from sf_core.runner.process import available_cores
@@ -48,6 +49,7 @@ class SerialRunner:
         self.parts = build_serial_parts(cfg, plan, vector)
         self._clock = Stopwatch(_PARTS_OF_TIME)
         parts, policy = self.parts, self.parts.policy
+        parts.learner.bad_batches = BadBatches(folder.bad_batches(0))
         description = description_of(cfg, plan, policy, parts.worker.num_agents)
         self.records = RunRecords(
             cfg,
@@ -97,7 +99,7 @@ class SerialRunner:
         self.parts.threads.use_for_inference()
         claimed = slots.claim(worker.num_agents)
         clock.start("env")
-        request = self._attributed(worker.begin, 0, claimed)
+        request = self._attributed(worker.begin, 0, claimed, self.parts.learner.env_steps)
         while not stop_signal.requested:
             clock.start("inference")
             inference.answer([request])

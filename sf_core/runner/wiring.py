@@ -16,6 +16,7 @@ from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
 from sf_core.envs.adapters.tensor import TensorEnvs
 from sf_core.envs.create_env import create_agent_vector
+from sf_core.envs.env_info import look_at_env
 from sf_core.envs.spaces import action_parts, num_action_parameters, space_to_json
 from sf_core.envs.timestep import AgentVector
 from sf_core.learner.update import Learner
@@ -63,15 +64,13 @@ class SerialParts:
 def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector | TensorEnvs]:
     """All environments of a serial run as one vector, and `cfg` with the numbers behind `auto`.
 
-    With `auto` numbers one environment is built first, since how many are needed depends on its number of agents; a
-    native vector has one in each.
+    One environment is looked at first: how many are needed may depend on its number of agents, and what is wrong with
+    it is found before anything is written. A native vector has one agent in each, and may not bear a second one.
     """
+    agents_per_env = 1
+    if plan.env.vector_factory is None:
+        agents_per_env = look_at_env(plan.env, cfg, tensors="convert").num_agents
     if "auto" in (cfg.num_workers, cfg.num_envs_per_worker):
-        agents_per_env = 1
-        if plan.env.vector_factory is None:
-            probe = create_agent_vector(plan.env, cfg, 1, seed=cfg.seed, tensors="keep")
-            agents_per_env = probe.agents_per_env
-            probe.close()
         num_workers, num_envs_per_worker = resolve_num_envs(cfg, agents_per_env)
         cfg = cfg.replace("auto", num_workers=num_workers, num_envs_per_worker=num_envs_per_worker)
     num_envs = cfg.num_workers * cfg.num_envs_per_worker

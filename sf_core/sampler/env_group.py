@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sf_core.envs.timestep import AgentVector
+from sf_core.envs.mask_check import MaskCheck
+from sf_core.envs.timestep import AgentVector, TimeStep
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.slots import as_index
 from sf_core.sampler.episode_stats import EpisodeStats
@@ -57,6 +58,9 @@ class EnvGroup:
         self._finished: list[FinishedEpisode] = []
         self._observation: dict[str, np.ndarray] = {}
         self._episode_start = np.ones(vector.num_agents, bool)
+        self._masks = MaskCheck(vector.name, vector.observation_space.spaces, vector.action_space)
+        # row of the last action of each agent in this rollout and its episode; -1 = none
+        self._acted = np.full(vector.num_agents, -1)
         # truncations at the last step, asked for with the next request, which may belong to the next row only
         self._final_rows = NO_ROWS
         self._approximate_rows = NO_ROWS
@@ -70,8 +74,13 @@ class EnvGroup:
         self._final_rows = self._approximate_rows = NO_ROWS
         self._stats.reset()
 
-    def begin_rollout(self, slots: np.ndarray) -> None:
-        """From here on rows are written to `slots` (`[N]`, one for each agent); writes row 0."""
+    def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
+        """From here on rows are written to `slots` (`[N]`, one for each agent); writes row 0.
+
+        `env_steps` is how far training is, for envs that want to know.
+        """
+        self.vector.inform({"policy_id": self._policy_id, "approx_total_training_steps": env_steps})
+        self._acted[:] = -1
         self._slots = np.asarray(slots, np.int64)
         self._index = as_index(self._slots)
         self._final_rows = self._approximate_rows = NO_ROWS  # answered at row T of the rollout before
@@ -83,11 +92,15 @@ class EnvGroup:
         # a copy: an env that keeps or changes its action must not reach into the rollout
         step = self.vector.step({part: np.array(rows[index, t]) for part, rows in buffers.action.items()})
         reward = np.clip(step.reward * self._reward_scale, -self._reward_clip, self._reward_clip)
+        if leaves := self._masks.leaves:
+            self._masks.check({leaf: buffers.observation[leaf][index, t] for leaf in leaves}, step.valid & step.active)
         buffers.reward[index, t] = reward  # [N]
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated
         buffers.valid[index, t] = step.valid & step.active
         buffers.policy_id[index, t] = np.where(step.active, self._policy_id, INACTIVE)
+        if self.vector.agents_per_env > 1:
+            self._credit(t, step, reward)
         self._observation = step.observation
         self._episode_start = step.episode_start
         self._write_observation(t + 1)
@@ -112,6 +125,17 @@ class EnvGroup:
     def close(self) -> None:
         """Close the envs."""
         self.vector.close()
+
+    def _credit(self, t: int, step: TimeStep, reward: np.ndarray) -> None:
+        """A reward that comes while an agent sits out belongs to its last action, or the loser of a game never knew.
+
+        Where that action is in the rollout before, which is the learner's already, the reward is left out.
+        """
+        late = ~step.active & (reward != 0) & (self._acted >= 0)
+        if late.any():
+            self._buffers.reward[self._slots[late], self._acted[late]] += reward[late]
+        self._acted[step.active] = t
+        self._acted[step.episode_end] = -1
 
     def _write_observation(self, t: int) -> None:
         for key, array in self._observation.items():

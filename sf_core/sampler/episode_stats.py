@@ -1,7 +1,8 @@
 """Return and length of the episode each agent is in, counted here and not by the env.
 
 In: every `TimeStep` of a group. Out: a `FinishedEpisode` for each episode that ended. Rewards are taken as the env gave
-them; rows that only reset, and steps an agent sat out, count for nothing; a lost life does not end an episode.
+them, also those that come while an agent sits out; rows that only reset count for nothing, steps an agent sat out do
+not make its episode longer; a lost life does not end an episode.
 Not known here: scaling and clipping, what becomes of the statistics.
 """
 
@@ -24,9 +25,8 @@ class EpisodeStats:
 
     def update(self, step: TimeStep) -> list[FinishedEpisode]:
         """Count one step; returns the episodes it ended (those in which no step was taken are not reported)."""
-        counts = step.valid & step.active
-        self._return += np.where(counts, step.reward, 0.0)
-        self._length += counts
+        self._return += np.where(step.valid, step.reward, 0.0)
+        self._length += step.valid & step.active
         if not step.episode_end.any():
             return []
         finished = []

@@ -29,8 +29,8 @@ class Group(Protocol[_RequestT]):
     def reset(self, seed: int | Sequence[int] | None = None) -> None:
         """Start new episodes everywhere."""
 
-    def begin_rollout(self, slots: np.ndarray) -> None:
-        """From here on rows are written to `slots`; writes row 0."""
+    def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
+        """From here on rows are written to `slots`; writes row 0. `env_steps` says how far training is."""
 
     def step(self, t: int) -> None:
         """Act as row `t` of `action` says; writes row `t`, and row `t + 1` of what is acted on next."""
@@ -64,10 +64,10 @@ class RolloutWorker(Generic[RequestT]):
         for group in self.groups:
             group.reset(seed)
 
-    def begin(self, group_index: int, slots: np.ndarray) -> RequestT:
-        """Start a rollout of a group in `slots` (one for each of its agents)."""
+    def begin(self, group_index: int, slots: np.ndarray, env_steps: int = 0) -> RequestT:
+        """Start a rollout of a group in `slots` (one for each of its agents); `env_steps` says how far training is."""
         group = self.groups[group_index]
-        group.begin_rollout(slots)
+        group.begin_rollout(slots, env_steps)
         return group.request(group_index, 0)
 
     def advance(self, group_index: int, t: int) -> RequestT:

@@ -72,7 +72,7 @@ class TensorGroup:
         self._last = None
         self._stats.reset()
 
-    def begin_rollout(self, slots: np.ndarray) -> None:
+    def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
         """From here on rows are written to `slots` (`[N]`, one for each env); writes row 0."""
         index = as_index(np.asarray(slots, np.int64))
         self._index = index if isinstance(index, slice) else torch.as_tensor(index, device=self.envs.device)

@@ -10,6 +10,7 @@ from sf_core.envs.adapters.common import tell_whose
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.vector import VectorEnvs
+from sf_core.envs.env_utils import TrainingInfoInterface
 from sf_core.envs.seeding import SeedSource, env_seeds
 from sf_core.plugins.plan import describe_error
 from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script
@@ -374,6 +375,55 @@ def test_an_agent_is_active_as_its_last_info_said():
     vector.reset()
     active = [vector.step(ACTIONS).active.tolist() for _ in range(4)]
     assert active == [[False, True], [False, True], [True, True], [True, True]]
+
+
+def test_an_agent_that_sits_out_repeats_its_last_action_and_may_give_no_observation():
+    class Silent(CountingMultiAgentEnv):
+        def step(self, actions):
+            self.asked.append(list(actions))
+            observations, *others = super().step(actions)
+            active = [info["is_active"] for info in others[-1]]
+            return [o if a else None for o, a in zip(observations, active, strict=True)], *others
+
+    env = Silent(2, Script(lengths=(3,)), inactive=(0, 3, 5))
+    env.asked = []
+    vector = MultiAgentEnvs([env])
+    vector.reset()
+    steps = [vector.step({"action": np.array([1, t % 2])}) for t in range(2)]
+    assert steps[-1].observation["obs"][0].tolist() == [0, 0, 1]  # the last one it gave
+    for t in (0, 1, 0, 0, 0):
+        step = vector.step({"action": np.array([t, t])})
+    # sits out steps 3 to 5 with the 1 of step 2; its episode ends with its third step, the seventh of all
+    assert [asked[0] for asked in env.asked] == [1, 1, 1, 1, 1, 0, 0]
+    assert step.terminated[0] or step.truncated[0] or not step.episode_end[0]
+
+
+def test_an_agent_that_sits_out_from_its_episodes_start_plays_zero_and_starts_when_it_acts():
+    env = CountingMultiAgentEnv(2, Script(lengths=(2,)), inactive=(0, 3, 4))
+    asked = []
+    step_of_env = env.step
+    env.step = lambda actions: (asked.append(list(actions)), step_of_env(actions))[1]
+    vector = MultiAgentEnvs([env])
+    vector.reset()
+    steps = [vector.step({"action": np.array([1, 1])}) for _ in range(5)]
+    assert [actions[0] for actions in asked] == [1, 1, 0, 0, 1]  # two steps of an episode, two rows out, the next one
+    assert [bool(step.episode_start[0]) for step in steps] == [False, True, True, True, False]
+
+
+def test_envs_that_want_to_know_hear_how_far_training_is_when_their_episode_ends():
+    class Curriculum(CountingEnv, TrainingInfoInterface):
+        def __init__(self):
+            CountingEnv.__init__(self, 0, Script(lengths=(2,)))
+            TrainingInfoInterface.__init__(self)
+
+    env = Curriculum()
+    vector = SingleEnvs([gym.Wrapper(env), CountingEnv(1)])
+    vector.reset()
+    vector.inform({"approx_total_training_steps": 7})
+    vector.step(ACTIONS)
+    assert env.training_info == {}
+    vector.step(ACTIONS)
+    assert env.training_info == {"approx_total_training_steps": 7}
 
 
 def test_the_first_env_is_rendered_and_everything_is_closed_once():

@@ -156,6 +156,10 @@ def test_a_vector_env_must_say_when_it_resets():
         (replaced(2, [False]), "env 'team' returned 1 entries as terminated"),
         (replaced(0, [np.zeros(3, np.float32)]), "env 'team' returned 1 entries as observations"),
         (replaced(4, {}), "env 'team' returned a dict as infos; return a list"),
+        (
+            replaced(0, [np.zeros(3, np.float32), None]),
+            "env 'team' returned no observation for agent 1, which is to act",
+        ),
     ],
 )
 def test_a_wrong_step_of_a_multi_agent_env_is_named_with_its_env(wrong, sentence):

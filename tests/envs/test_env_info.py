@@ -55,6 +55,25 @@ def make_wrong(full_env_name, cfg, env_config):
     return env
 
 
+def make_without_reset(full_env_name, cfg, env_config):
+    class NeverResets:
+        num_agents, observation_space, action_space = 2, spaces.Box(0, 99, (1,)), spaces.Discrete(2)
+
+        def reset(self, seed=None):
+            self.steps = 0
+            return [[0.0], [0.0]], [{}, {}]
+
+        def step(self, actions):
+            self.steps += 1
+            done = self.steps >= 5
+            return [[1.0], [1.0]], [0.0, 0.0], [done, done], [False, False], [{}, {}]
+
+        def close(self):
+            pass
+
+    return NeverResets()
+
+
 def make_dying(full_env_name, cfg, env_config):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -80,6 +99,7 @@ def test_the_probe_looks_in_a_process_of_its_own_named_so_and_reports_flat_space
             r"env 'maze' \(plugin test, sf-test 1.2\) failed in its first steps: ZeroDivisionError: in the physics",
         ),
         ("make_wrong", r"env 'maze': .*shape \(3,\) where .* says \(4,\)"),
+        ("make_without_reset", "env 'maze' says in every step that agent 0 is done; a multi-agent env must reset"),
         ("make_dying", r"env 'maze' \(plugin test, sf-test 1.2\): the process that made it was killed by SIGKILL"),
         ("make_exiting", "env 'maze' .*: the process that made it ended with exit code 7 and no report"),
         ("make_nothing", "has no 'make_nothing'"),

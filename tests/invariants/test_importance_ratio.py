@@ -16,6 +16,7 @@ from torch import nn
 from sf_core.envs.spaces import action_parts
 from sf_core.model.action_distribution import ActionLayout
 from sf_core.model.actor_critic import ActorCritic
+from sf_core.model.attention import ModelCoreAttention
 from sf_core.model.core import ModelCore
 from sf_core.model.factory import build_actor_critic
 from sf_core.model.policy import Policy
@@ -55,6 +56,10 @@ CFG = {
     "normalize_input": True,
     "normalize_input_keys": None,
     "normalize_returns": True,
+    "attention_window": 5,
+    "attention_size": 8,
+    "attention_heads": 2,
+    "attention_layers": 2,
 }
 
 
@@ -221,3 +226,18 @@ class ForwardAlone(ActorCritic):
 @pytest.mark.parametrize("factories", [{"core": SteppedCore}, {"actor_critic": ForwardAlone}], ids=["core", "whole"])
 def test_the_ratio_is_one_for_custom_components_that_are_stepped(factories, masked):
     check(make_policy(ACTION_SPACES["nested"], masked=masked, factories=factories, use_rnn=True))
+
+
+@pytest.mark.parametrize("name", ["nested", "box"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_ratio_is_one_with_attention(name, shared):
+    # large gains make a softmax sharp, and the rounding of its inputs large
+    check(
+        make_policy(
+            ACTION_SPACES[name],
+            factories={"core": ModelCoreAttention},
+            use_rnn=True,
+            actor_critic_share_weights=shared,
+            policy_init_gain=1.0,
+        )
+    )

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from sf_core.learner.nonfinite import blame_update, find_culprits
+from sf_core.learner.nonfinite import MAX_BAD_BATCHES, BadBatches, blame_update, find_culprits, load_bad_batch
 from sf_core.learner.update_stats import MINIBATCH_STATS, reduce_minibatch_stats
 
 NAN = float("nan")
@@ -69,3 +69,15 @@ def test_without_any_applied_minibatch_there_is_nothing_to_average():
         reduced = reduce_minibatch_stats(rows)
         assert reduced["applied"] == 0.0
         assert reduced["loss"] != reduced["loss"]  # NaN
+
+
+def test_a_kept_batch_comes_back_as_it_was_and_only_the_first_ones_are_kept(tmp_path, batch):
+    reward = batch.reward.clone()
+    reward[1, 1] = NAN
+    bad = dataclasses.replace(batch, reward=reward)
+    bad_batches = BadBatches(tmp_path / "bad")
+    paths = [bad_batches.keep(bad, version, ("reward",)) for version in range(MAX_BAD_BATCHES + 2)]
+    assert paths[MAX_BAD_BATCHES:] == [None, None]
+    again = load_bad_batch(paths[0])
+    for field in dataclasses.fields(bad):
+        torch.testing.assert_close(getattr(again, field.name), getattr(bad, field.name), equal_nan=True)

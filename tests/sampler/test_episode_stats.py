@@ -48,12 +48,12 @@ def test_a_row_that_only_resets_counts_for_nothing():
     assert (episode.reward, episode.length) == (2.0, 1)
 
 
-def test_a_step_sat_out_counts_for_nothing():
+def test_a_step_sat_out_makes_no_episode_longer_but_its_reward_counts():
     stats = EpisodeStats(2)
     stats.update(step([1.0, 1.0]))
     stats.update(step([1.0, 7.0], active=[True, False]))
     finished = stats.update(step([1.0, 1.0], terminated=[True, True], episode_end=[True, True]))
-    assert [(episode.reward, episode.length) for episode in finished] == [(3.0, 3), (2.0, 2)]
+    assert [(episode.reward, episode.length) for episode in finished] == [(3.0, 3), (9.0, 2)]
 
 
 def test_a_lost_life_does_not_end_the_episode():

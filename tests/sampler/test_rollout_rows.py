@@ -15,6 +15,7 @@ from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.rollout_worker import RolloutWorker
 from sf_core.testing.fake_policy import CountingPolicy, counting_value
 from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script
+from sf_core.utils.errors import UsageError
 
 T = 8
 
@@ -252,6 +253,42 @@ def test_an_agent_that_sits_out_is_marked_and_not_valid():
     assert buffers.policy_id[1].tolist() == [2, 2, -1, -1, 2, 2, 2, 2]
     assert buffers.valid[0].all()
     assert buffers.valid[1].tolist() == [True, True, False, False, True, True, True, True]
+
+
+def test_a_reward_that_comes_while_an_agent_sits_out_belongs_to_its_last_action():
+    env = CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 4))  # agent 1, steps 3 and 4
+    step_of_env, late = env.step, iter([0, 0, 5.0, 7.0, 0, 0, 0, 0])
+
+    def step(actions):
+        observations, rewards, *others = step_of_env(actions)
+        return observations, [rewards[0], rewards[1] + next(late)], *others
+
+    env.step = step
+    buffers, worker, inference = build([MultiAgentEnvs([env])])
+    collect(worker, inference, [[0, 1]])
+    plain, worker, inference = build(
+        [MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 4))])]
+    )
+    collect(worker, inference, [[0, 1]])
+    gained = np.where(buffers.valid, buffers.reward - plain.reward, 0)
+    assert gained.tolist() == [[0] * T, [0, 12, 0, 0, 0, 0, 0, 0]]
+
+
+class Stuck(CountingEnv):
+    """Forbids every action in its third observation."""
+
+    def __init__(self):
+        super().__init__(0, Script(lengths=(100,)))
+        self.observation_space = spaces.Dict(obs=self.observation_space, action_mask=spaces.MultiBinary(2))
+
+    def _observation(self):
+        return {"obs": super()._observation(), "action_mask": np.full(2, self._step != 2, np.int8)}
+
+
+def test_a_mask_that_leaves_no_choice_is_an_error_that_names_the_env():
+    _, worker, inference = build([SingleEnvs([Stuck()], name="maze")])
+    with pytest.raises(UsageError, match="env 'maze' returned the observation 'action_mask' with no legal choice"):
+        collect(worker, inference, [[0]])
 
 
 def test_approximate_bootstraps_repeat_the_last_value_and_are_counted():

@@ -13,60 +13,22 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
-from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, stats_of, tell_whose
-from sf_core.envs.checks import check_five, check_observation, check_pair, check_reward, flat_spaces
-from sf_core.envs.seeding import SeedSource
+from sf_core.envs.adapters.common import observation_arrays, stats_of, tell_whose
+from sf_core.envs.adapters.listed import ListedEnvs
+from sf_core.envs.checks import check_five, check_observation, check_reward
 from sf_core.envs.spaces import LONE_OBSERVATION, action_rows, decode_action, flatten_observation
 from sf_core.envs.timestep import LIFE_LOST, TimeStep
-from sf_core.utils.errors import UsageError
 
 
-class SingleEnvs:
+class SingleEnvs(ListedEnvs):
     """`AgentVector` over single envs, one agent each."""
 
     def __init__(
         self, envs: Sequence[gym.Env[Any, Any]], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
     ) -> None:
-        self._envs = list(envs)
-        self._seeds = SeedSource(len(self._envs), seed, first_env_id)
-        self._raw_observation_space = self._envs[0].observation_space
-        self.name = name
-        self.num_envs = self.num_agents = len(self._envs)
-        self.agents_per_env = 1
-        self.observation_space = flat_spaces(name, self._raw_observation_space)
-        self.action_space = self._envs[0].action_space
-        self.render_mode: str | None = getattr(self._envs[0], "render_mode", None)
-        self.render_fps = render_fps(self._envs[0])
-        for index, env in enumerate(self._envs):
-            if env.observation_space != self._raw_observation_space or env.action_space != self.action_space:
-                raise UsageError(
-                    f"env {name!r}: copy {index} has other spaces than copy 0; every copy of an env must have the "
-                    "same observation_space and action_space"
-                )
-        self._composite = isinstance(self._raw_observation_space, spaces.Dict | spaces.Tuple)
-        self._observation = observation_arrays(self.observation_space, self.num_agents)
+        super().__init__(envs, 1, name=name, seed=seed, first_env_id=first_env_id)
         self._final_observation = observation_arrays(self.observation_space, self.num_agents)
-        self._all = np.ones(self.num_agents, bool)
-        self._none = np.zeros(self.num_agents, bool)
-        self._checked_step = False
-        self._closed = False
-
-    def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
-        """See `AgentVector.reset`."""
-        seeds = self._seeds.seeds_for(seed)
-        index = 0
-        try:
-            for index, env in enumerate(self._envs):
-                result = reset_env(env, None if seeds is None else seeds[index])
-                check_pair(self.name, result)
-                check_observation(self.name, self._raw_observation_space, result[0])
-                self._store(self._observation, index, result[0])
-        except Exception as error:
-            tell_whose(error, self._seeds, [index])
-            raise
-        return self._observation
 
     def step(self, actions: Mapping[str, np.ndarray]) -> TimeStep:
         """See `AgentVector.step`."""
@@ -96,6 +58,7 @@ class SingleEnvs:
                     stats = stats_of(info)
                     if stats:
                         extra_stats[index] = stats
+                    self._tell(index)
                     observation = env.reset()[0]
                 self._store(self._observation, index, observation)
         except Exception as error:
@@ -117,16 +80,9 @@ class SingleEnvs:
             extra_stats=extra_stats,
         )
 
-    def render(self) -> np.ndarray | None:
-        """See `AgentVector.render`."""
-        return first_frame(self._envs[0].render())
-
-    def close(self) -> None:
-        """See `AgentVector.close`."""
-        if not self._closed:
-            self._closed = True
-            for env in self._envs:
-                env.close()
+    def _begin(self, index: int, observation: Any, info: Any) -> None:
+        check_observation(self.name, self._raw_observation_space, observation)
+        self._store(self._observation, index, observation)
 
     def _store(self, arrays: dict[str, np.ndarray], index: int, observation: Any) -> None:
         # Assignment copies, and takes lists and arrays of any layout: the env may reuse its own array at once.

@@ -22,6 +22,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, stats_of, tell_whose
 from sf_core.envs.checks import check_five, check_length, check_observation, check_pair, check_reward, flat_spaces
+from sf_core.envs.env_utils import TrainingInfoInterface, find_interface
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import decode_action, flatten_observation
 from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, TRUE_OBJECTIVE, TimeStep
@@ -49,6 +50,7 @@ class VectorEnvs:
         self._all = np.ones(self.num_agents, bool)
         self._none = np.zeros(self.num_agents, bool)
         self._resetting = self._none  # NEXT_STEP: the envs whose next step only resets
+        self._informed = find_interface(env, TrainingInfoInterface)
         self._checked_step = False
         self._closed = False
 
@@ -127,6 +129,11 @@ class VectorEnvs:
             approximate=approximate,
             extra_stats=extra_stats,
         )
+
+    def inform(self, training_info: Mapping[str, Any]) -> None:
+        """See `AgentVector.inform`; at once, since the envs of a native vector end at different times."""
+        if self._informed is not None:
+            self._informed.set_training_info(training_info)
 
     def render(self) -> np.ndarray | None:
         """See `AgentVector.render`."""

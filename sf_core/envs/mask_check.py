@@ -1,0 +1,62 @@
+"""Does an action mask leave a choice? Rows in which it does not are an error of the env.
+
+In: flat observations. Out: nothing, or a `UsageError` that names the env and the part of the action. numpy only, as it
+runs where envs are stepped. How masks act on a policy is the model's business (`model/action_mask.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Space
+
+from sf_core.envs.spaces import ACTION_MASK, action_parts, is_action_mask
+from sf_core.utils.errors import UsageError
+
+
+class MaskCheck:
+    """Looks at the masks of one kind of env.
+
+    Args:
+        name: of the env, for messages.
+        leaves: of the observation space, by name.
+        action_space: of one agent.
+
+    Attributes:
+        leaves: the observations that are masks; none where there is nothing to check.
+    """
+
+    def __init__(self, name: str, leaves: Mapping[str, Space[Any]], action_space: Space[Any]) -> None:
+        self._name = name
+        parts = [part for part in action_parts(action_space) if part.kind == "discrete"]
+        sizes = {f"{ACTION_MASK}/{part.name}": part.sizes for part in parts}
+        sizes[ACTION_MASK] = tuple(size for part in parts for size in part.sizes)
+        # leaf -> where each categorical begins among its choices; masks of no part are refused where the model is made
+        self._starts = {
+            leaf: np.concatenate([[0], np.cumsum(sizes[leaf])[:-1]])
+            for leaf in leaves
+            if is_action_mask(leaf) and sizes.get(leaf)
+        }
+        self.leaves = tuple(self._starts)
+
+    def check(self, observation: Mapping[str, np.ndarray], acting: np.ndarray) -> None:
+        """Every row that acts must have a legal choice in each categorical.
+
+        Args:
+            observation: key -> `[N, *space]`; only `leaves` are looked at.
+            acting: `[N]` bool.
+
+        Raises:
+            UsageError: one has none.
+        """
+        for leaf, starts in self._starts.items():
+            mask = observation[leaf].reshape(len(acting), -1) != 0  # [N, choices]
+            stuck = acting & ~np.logical_or.reduceat(mask, starts, axis=1).all(1)
+            if stuck.any():
+                row = int(np.flatnonzero(stuck)[0])
+                raise UsageError(
+                    f"env {self._name!r} returned the observation {leaf!r} with no legal choice for row {row}, which "
+                    "had to act; leave at least one choice of every categorical legal, or end the episode"
+                )
