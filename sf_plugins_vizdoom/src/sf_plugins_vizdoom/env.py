@@ -1,130 +1,130 @@
-"""One Doom game as a Gymnasium environment.
+"""A game of one agent, alone or against bots, as a Gymnasium environment.
 
-What comes in: a scenario of the vizdoom package and a discrete action: 0 presses nothing, i holds the i-th button of
-the scenario. What leaves: the shrunk screen, the scenario's reward times a scale, `terminated` if the task ended and
-`truncated`, never both, if its time was up. This file does not know learning.
+What comes in: a `Game` and actions. What leaves: the shrunk screen (with measurements, where the task has them), the
+reward, `terminated` if the task ended and `truncated`, never both, if its time was up. This file does not know
+learning.
 
 The engine is a process of its own. It starts with the first `reset`, without a window or sound, and ends with `close`.
+If it dies, `step` and `reset` raise what the vizdoom package raises; a later `reset` starts another one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
-import weakref
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
-import numpy.typing as npt
-import vizdoom
 
-from sf_plugins_vizdoom.screen import Pixels, Shrinker
+from sf_core.envs.env_utils import RewardShapingInterface
+from sf_plugins_vizdoom import network
+from sf_plugins_vizdoom.agent import Agent
+from sf_plugins_vizdoom.game import Game, custom_game_from, game_from
+from sf_plugins_vizdoom.multiplayer import MultiDoomEnv
+from sf_plugins_vizdoom.player import Player, demo_path, next_demo_index
+from sf_plugins_vizdoom.screen import Pixels
+from sf_plugins_vizdoom.tasks import TICS_PER_SECOND
 
-NARROW = (vizdoom.ScreenResolution.RES_160X120, (120, 160))  # (height, width)
-WIDE = (vizdoom.ScreenResolution.RES_256X144, (144, 256))
 MAX_SEED = 2**31
 
 
-class DoomEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
-    """A single-player scenario with one button at a time."""
+class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
+    """One agent's game."""
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"]}  # noqa: RUF012  # as Gymnasium declares it
 
-    def __init__(
-        self,
-        config: Path,
-        *,
-        frame_skip: int = 4,
-        size: tuple[int, int] = (72, 128),
-        wide: bool = False,
-        channels_last: bool = False,
-        reward_scale: float = 1.0,
-        render_mode: str | None = None,
-    ) -> None:
-        """Read the scenario; the engine is not started yet.
+    def __init__(self, game: Game, render_mode: str | None = None) -> None:
+        """Prepare; the engine is not started yet.
 
         Args:
-            config: the scenario's `.cfg`.
-            frame_skip: engine tics (35 per second) per action.
-            size: (height, width) of the observation.
-            wide: render 256x144 instead of 160x120.
-            channels_last: observations `[h, w, 3]` instead of `[3, h, w]`.
-            reward_scale: factor on the scenario's reward.
-            render_mode: None, "rgb_array" or "human" (the engine's own window).
+            game: what is played and how.
+            render_mode: None, "rgb_array" or "human" (the engine's own window, in real time).
         """
+        self.game = game
         self.render_mode = render_mode
-        self.metadata = {**self.metadata, "render_fps": vizdoom.DEFAULT_TICRATE / frame_skip}
-        self._frame_skip = frame_skip
-        self._reward_scale = reward_scale
-        resolution, screen_size = WIDE if wide else NARROW
-        self._shrink = Shrinker(screen_size, size, channels_last=channels_last)
-        self._screen: Pixels = np.zeros((3, *screen_size), np.uint8)  # the last one that showed the game
-        self._game = vizdoom.DoomGame()
-        self._game.load_config(str(config))
-        self._game.set_mode(vizdoom.Mode.PLAYER)
-        self._game.set_screen_resolution(resolution)
-        self._game.set_screen_format(vizdoom.ScreenFormat.CRCGCB)  # channels first
-        self._game.set_window_visible(render_mode == "human")
-        self._game.set_sound_enabled(False)
-        num_buttons = self._game.get_available_buttons_size()
-        self._presses = [[0.0] * num_buttons, *np.eye(num_buttons).tolist()]
-        self._shut_down: weakref.finalize[..., Any] | None = None
-        self.action_space = gymnasium.spaces.Discrete(num_buttons + 1)
-        self.observation_space = gymnasium.spaces.Box(0, 255, self._shrink.shape, np.uint8)
+        self.metadata = {**self.metadata, "render_fps": TICS_PER_SECOND / game.frame_skip}
+        self._agent = Agent(self._new_player(), game.task, game.controls, game.view)
+        self.observation_space = self._agent.observation_space
+        self.action_space = game.controls.space
+        self._lobby: network.Lobby | None = None
+        self._next_demo = next_demo_index(game.record_to) if game.record_to else 0
+        self._next_tic_s = 0.0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Pixels, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start a new episode, and the engine if it does not run; episodes after a seeded one are reproducible too."""
         super().reset(seed=seed)
-        self._game.set_seed(int(self.np_random.integers(MAX_SEED)))
-        if self._game.is_running():
-            self._game.new_episode()
-        else:
-            self._start()
-        self._see()
-        return self._shrink(self._screen), {}
+        episode_seed = int(self.np_random.integers(MAX_SEED))
+        if seed is not None and self.game.task.num_bots:
+            self.close()  # bots carry the state of their random numbers from episode to episode
+        agent = self._agent
+        if not agent.player.engine.is_running:
+            agent.player = self._new_player()
+            if self.game.task.num_bots:
+                self._lobby = network.Lobby(self.game.task, self.game.bot_difficulty)
+                agent.player.game.add_game_args(self._lobby.arguments(0))
+        try:
+            agent.player.new_episode(episode_seed, self._demo())
+        except BaseException:
+            self.close(at_once=True)
+            raise
+        if self._lobby is not None:
+            self._lobby.add_bots(agent.player.game)
+        self._next_tic_s = time.monotonic()
+        return agent.begin(), {}
 
-    def step(self, action: np.int64) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
-        """Hold a button for `frame_skip` tics, or until the episode ends."""
-        reward = self._game.make_action(self._presses[action], self._frame_skip) * self._reward_scale
-        over = self._game.is_episode_finished()
-        truncated = over and self._game.is_episode_timeout_reached() and not self._game.is_player_dead()
-        if not over:  # an ended episode has no screen; the last one stands for it
-            self._see()
-        return self._shrink(self._screen), reward, over and not truncated, truncated, {}
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Hold the action for `frame_skip` tics, or until the episode ends."""
+        try:
+            self._agent.act(action)
+            reward = self._advance()
+            return self._agent.outcome(reward)
+        except Exception:
+            self.close(at_once=True)
+            raise
 
     def render(self) -> Pixels | None:
         """Return the screen as the engine drew it, [height, width, 3] uint8."""
-        return self._screen.transpose(1, 2, 0).copy() if self.render_mode == "rgb_array" else None
+        return self._agent.player.screen.transpose(1, 2, 0).copy() if self.render_mode == "rgb_array" else None
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """End the engine's process; a later `reset` would start another."""
-        if self._shut_down is not None:
-            self._shut_down()
-            self._shut_down = None
+        self._agent.player.engine.close(at_once=at_once)
+        if self._lobby is not None:
+            self._lobby.close()
+            self._lobby = None
 
-    def _see(self) -> None:
-        self._screen = self._game.get_state().screen_buffer
+    def get_default_reward_shaping(self) -> dict[str, Any] | None:
+        """The weights of the shaping, `{"delta": ..., "selected_weapon": ...}`; None where there are none."""
+        return self._agent.weights()
 
-    def _start(self) -> None:
-        # Every engine writes its settings when it ends. In the working directory, as is its default, engines that
-        # start together would read each other's half-written file.
-        private = tempfile.mkdtemp(prefix="sf_vizdoom_")
-        self._game.set_doom_config_path(str(Path(private) / "vizdoom.ini"))
-        # The engine makes this directory if it is missing, and two that do so at once fail.
-        with contextlib.suppress(OSError):
-            Path("_vizdoom").mkdir(exist_ok=True)
-        # Also when the environment is forgotten, and at the end of the interpreter.
-        self._shut_down = weakref.finalize(self, _end, self._game, private)
-        self._game.init()
+    def set_reward_shaping(self, reward_shaping: Mapping[str, Any], agent_index: int | slice) -> None:
+        """Use other weights from now on."""
+        self._agent.set_weights(reward_shaping)
 
+    def _new_player(self) -> Player:
+        return self.game.player(window=self.render_mode == "human")
 
-def _end(game: vizdoom.DoomGame, private: str) -> None:
-    game.close()  # first: the engine still writes into the directory
-    shutil.rmtree(private, ignore_errors=True)
+    def _advance(self) -> float:
+        player = self._agent.player
+        if self.render_mode != "human":
+            return player.advance(self.game.frame_skip)
+        reward = 0.0
+        for _ in range(self.game.frame_skip):  # one by one, so that the window moves as smoothly as the game does
+            reward += player.advance(1)
+            self._next_tic_s = max(self._next_tic_s + 1 / TICS_PER_SECOND, time.monotonic())
+            time.sleep(max(0.0, self._next_tic_s - time.monotonic()))
+            if player.is_over:
+                break
+        return reward
+
+    def _demo(self) -> Path | None:
+        if self.game.record_to is None:
+            return None
+        path = demo_path(self.game.record_to, self._next_demo)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._next_demo += 1
+        return path
 
 
 def make_doom_env(
@@ -133,16 +133,26 @@ def make_doom_env(
     env_config: Mapping[str, Any],
     render_mode: str | None = None,
     *,
-    scenario: str,
-    reward_scale: float,
-) -> DoomEnv:
-    """Build the environment of a scenario that comes with the vizdoom package."""
-    return DoomEnv(
-        Path(vizdoom.scenarios_path) / scenario,
-        frame_skip=cfg["env_frameskip"],
-        size=(cfg["res_h"], cfg["res_w"]),
-        wide=cfg["wide_aspect_ratio"],
-        channels_last=cfg["pixel_format"] == "HWC",
-        reward_scale=reward_scale,
-        render_mode=render_mode,
-    )
+    task: str,
+) -> DoomEnv | MultiDoomEnv:
+    """Build the environment of a task in `tasks.TASKS`."""
+    return _make(game_from(_recording_once(cfg, env_config), task), render_mode)
+
+
+def make_custom_env(
+    full_env_name: str, cfg: Mapping[str, Any], env_config: Mapping[str, Any], render_mode: str | None = None
+) -> DoomEnv | MultiDoomEnv:
+    """Build `doom:path/to/scenario.cfg`."""
+    config = full_env_name.partition(":")[2]
+    return _make(custom_game_from(_recording_once(cfg, env_config), config), render_mode)
+
+
+def _make(game: Game, render_mode: str | None) -> DoomEnv | MultiDoomEnv:
+    return MultiDoomEnv(game, render_mode) if game.task.num_agents > 1 else DoomEnv(game, render_mode)
+
+
+def _recording_once(cfg: Mapping[str, Any], env_config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of all environments of a run only the first records."""
+    if env_config.get("env_id", 0) == 0:
+        return cfg
+    return {**cfg, "record_to": None}

@@ -1,0 +1,159 @@
+"""One player: the engine that shows the game to it, its buttons, its variables.
+
+What comes in: a task, what to render, actions. What leaves: screens, rewards, variables. This file does not know
+shaping, observations or Gymnasium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import vizdoom
+
+from sf_core.utils.errors import UsageError
+from sf_plugins_vizdoom.engine import Engine
+from sf_plugins_vizdoom.screen import Pixels
+from sf_plugins_vizdoom.tasks import Task
+
+NARROW, WIDE = "160x120", "256x144"
+LONGEST_DEMO_PATH = 101  # characters that the engine takes
+COUNTED_FOREVER = ("DEATHCOUNT", "HITCOUNT", "DAMAGECOUNT")  # the engine does not start them anew with an episode
+
+
+class Player:
+    """One side of a game. The engine starts with the first episode."""
+
+    def __init__(
+        self, task: Task, wad: Path, buttons: Sequence[str], *, resolution: str = NARROW, window: bool = False
+    ) -> None:
+        """Configure the engine, without starting it.
+
+        Args:
+            task: what is played.
+            wad: its map's file.
+            buttons: in the order in which `act` gives their values.
+            resolution: what the engine draws, `"160x120"`.
+            window: show it on a display.
+        """
+        self.window = window
+        self.game = game = vizdoom.DoomGame()
+        self.engine = Engine(game)
+        game.set_doom_scenario_path(str(wad))
+        game.set_doom_skill(task.skill)
+        game.set_episode_timeout(task.timeout)
+        game.set_episode_start_time(task.start_time)
+        game.set_living_reward(task.living_reward)
+        game.set_death_penalty(task.death_penalty)
+        game.set_render_hud(task.hud)
+        game.set_render_crosshair(task.crosshair)
+        game.set_render_weapon(task.weapon)
+        game.set_render_decals(False)
+        game.set_render_particles(False)
+        if task.game_args:
+            game.add_game_args(task.game_args)
+        self._variables = task.variables
+        game.set_available_buttons([getattr(vizdoom.Button, name) for name in buttons])
+        game.set_available_game_variables([getattr(vizdoom.GameVariable, name) for name in task.variables])
+        self._show(resolution)
+
+    @classmethod
+    def from_config(cls, config: Path, *, resolution: str = NARROW, window: bool = False) -> Player:
+        """A player of a scenario's own `.cfg`, which says everything but what is rendered and how."""
+        player = cls.__new__(cls)
+        player.window = window
+        player.game = vizdoom.DoomGame()
+        player.engine = Engine(player.game)
+        player.game.load_config(str(config))
+        player._variables = tuple(variable.name for variable in player.game.get_available_game_variables())
+        player._show(resolution)
+        return player
+
+    def _show(self, resolution: str) -> None:
+        game = self.game
+        try:
+            game.set_screen_resolution(getattr(vizdoom.ScreenResolution, f"RES_{resolution.upper()}"))
+        except AttributeError:
+            known = ", ".join(name.removeprefix("RES_").lower() for name in vizdoom.ScreenResolution.__members__)
+            raise UsageError(f"--doom_resolution={resolution} is none of the engine's: {known}") from None
+        game.set_screen_format(vizdoom.ScreenFormat.CRCGCB)  # channels first
+        game.set_window_visible(self.window)
+        game.set_sound_enabled(False)
+        game.set_mode(vizdoom.Mode.PLAYER)
+        width, height = resolution.lower().split("x")
+        self.screen: Pixels = np.zeros((3, int(height), int(width)), np.uint8)  # the last one that showed the game
+        self.variables: dict[str, float] = dict.fromkeys(self._variables, 0.0)
+        self._counted_before: dict[str, float] = {}
+
+    @property
+    def buttons(self) -> tuple[str, ...]:
+        """The engine's names."""
+        return tuple(button.name for button in self.game.get_available_buttons())
+
+    def new_episode(self, seed: int, demo: Path | None = None) -> None:
+        """Start an episode, and the engine if it does not run.
+
+        Args:
+            seed: of the episode.
+            demo: where to record it.
+        """
+        self.game.set_seed(seed)
+        if not self.engine.is_running:
+            self.engine.start()
+        self.game.new_episode("" if demo is None else str(demo))
+        self._counted_before = {}
+        self.see()
+        self._counted_before = {name: self.variables[name] for name in COUNTED_FOREVER if name in self.variables}
+        self.variables |= dict.fromkeys(self._counted_before, 0.0)
+
+    def act(self, values: Sequence[float]) -> None:
+        """Hold buttons and turn, from the next tic on."""
+        self.game.set_action(list(values))
+
+    def advance(self, tics: int) -> float:
+        """Let the game go on, at most to the end of the episode; returns the reward."""
+        self.game.advance_action(tics, True)
+        return float(self.game.get_last_reward())
+
+    def see(self) -> None:
+        """Take in the screen and the variables; where the episode is over there are none, and the last ones stay."""
+        state = self.game.get_state()
+        if state is None:
+            return
+        self.screen = state.screen_buffer
+        if self._variables:
+            self.variables = dict(zip(self._variables, state.game_variables.tolist(), strict=True))
+            for name, before in self._counted_before.items():
+                self.variables[name] -= before
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the episode has ended."""
+        return bool(self.game.is_episode_finished())
+
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the episode was ended by its time alone."""
+        return bool(self.game.is_episode_timeout_reached() and not self.game.is_player_dead())
+
+
+def demo_path(directory: Path, index: int) -> Path:
+    """Where episode number `index` is recorded.
+
+    Raises:
+        UsageError: the path is longer than the engine takes.
+    """
+    path = directory.absolute() / f"e{index:03}.lmp"
+    if len(str(path)) > LONGEST_DEMO_PATH:
+        raise UsageError(
+            f"--record_to={directory}: the engine takes paths of at most {LONGEST_DEMO_PATH} characters, and this one "
+            f"makes {len(str(path))}; choose a shorter one"
+        )
+    return path
+
+
+def next_demo_index(directory: Path) -> int:
+    """The first number that no recording has yet."""
+    taken = [int(path.stem[1:]) for path in directory.glob("e*.lmp") if path.stem[1:].isdigit()]
+    return max(taken, default=-1) + 1
