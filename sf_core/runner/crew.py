@@ -73,8 +73,8 @@ class Crew:
         self.inference: list[Member] = []
         self._closed = False
         cores = cfg.torch_threads
-        # in an asynchronous run everybody works at the same time
-        learner_threads = max(1, cores // 2) if cfg.async_rl else cores
+        # in an asynchronous run everybody works at the same time; a learner alone on one of two cores is too slow
+        learner_threads = min(cores, max(2, cores // 2)) if cfg.async_rl else cores
         inference_threads = max(1, (cores // 4 if cfg.async_rl else cores) // cfg.policy_workers_per_policy)
         try:
             self.learner = self._start_learner(learner_threads)

@@ -32,6 +32,7 @@ from sf_core.runner.threads import thread_budget
 from sf_core.runner.vitals import Pulse
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.mailbox import MESSAGE, READ_SIZE
+from sf_core.utils.allocator import keep_freed_memory
 
 _LONGEST_WAIT_S = 1.0  # between two signs of life
 _LONGEST_GATHERING_S = 0.02
@@ -53,6 +54,7 @@ class InferenceTask:
 def inference_main(role: Role, task: InferenceTask) -> None:
     """The body of the process."""
     begin_process(role, task.control)
+    keep_freed_memory()
     with failures_to(task.control, leave_at_once=True):
         build = task.control.recv()
         assert isinstance(build, Build)

@@ -33,6 +33,7 @@ from sf_core.runner.saving import LearnerFiles
 from sf_core.runner.threads import thread_budget
 from sf_core.runner.vitals import LEARNER, Pulse
 from sf_core.runner.wiring import description_of
+from sf_core.utils.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class LearnerTask:
 def learner_main(role: Role, task: LearnerTask) -> None:
     """The body of the process."""
     begin_process(role, task.control)
+    keep_freed_memory()
     with failures_to(task.control, leave_at_once=True):
         build = task.control.recv()
         assert isinstance(build, Build)

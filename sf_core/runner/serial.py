@@ -21,6 +21,7 @@ from sf_core.runner.saving import LearnerFiles
 from sf_core.runner.signals import StopSignal
 from sf_core.runner.vitals import serial_bottleneck
 from sf_core.runner.wiring import build_serial_parts, build_vector, description_of
+from sf_core.utils.allocator import keep_freed_memory
 from sf_core.utils.errors import ComponentFailure, UsageError
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
@@ -36,6 +37,7 @@ class SerialRunner:
     """One run in this process. Building it makes environments and model; `run` is the first to write a file."""
 
     def __init__(self, cfg: Config, plan: RunPlan, report_header: Sequence[str] = ()) -> None:
+        keep_freed_memory()
         if cfg.seed is None:
             cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
         if not cfg.torch_threads:

@@ -73,6 +73,18 @@ def test_large_updates_in_chunks_equal_small_ones(monkeypatch):
     torch.testing.assert_close(chunked.var, whole.var)
 
 
+def test_bytes_are_counted_exactly():
+    rows = torch.randint(0, 256, (300, 5), dtype=torch.uint8)
+    rows[:, 0] = 255  # the largest sums, and a variance of nothing
+    valid = torch.rand(300) < 0.7
+    of_bytes, of_numbers = RunningMeanStd((5,)), RunningMeanStd((5,))
+    of_bytes.update(rows, valid, subtract=4.0, scale=255.0)
+    of_numbers.update((rows.double() - 4) / 255, valid)
+    torch.testing.assert_close(of_bytes.mean, of_numbers.mean, rtol=1e-12, atol=0)
+    torch.testing.assert_close(of_bytes.var, of_numbers.var, rtol=1e-12, atol=1e-14)
+    assert torch.equal(of_bytes.count, of_numbers.count)
+
+
 def test_a_new_normaliser_is_the_identity_within_its_limits():
     x = torch.tensor([-9.0, -1.0, 0.0, 2.5, 6.0])
     # the 1e-5 under the root is all that is left
