@@ -61,7 +61,7 @@ def plugins(session: nox.Session) -> None:
 
 @nox.session
 def envpool(session: nox.Session) -> None:
-    """The Atari back ends beside each other; EnvPool is 700 MB and not on every Python, hence not in the default run."""
+    """The Atari back ends beside each other. EnvPool is 700 MB and not on every Python, hence no default session."""
     session.install(*CONSTRAINTS, ".", "./sf_plugins_atari[envpool]", *TEST_TOOLS, "opencv-python-headless")
     session.run("pytest", "sf_plugins_atari/tests", *session.posargs, env=ISOLATED)
 

@@ -47,6 +47,7 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         if render_mode == "human":
             self._ale.setBool("display_screen", True)
             self._ale.setBool("sound", True)
+        self._rom = rom_path(settings.rom)
         self._load(seed=None)
         actions = self._ale.getLegalActionSet() if settings.full_action_set else self._ale.getMinimalActionSet()
         self._actions = list(actions)
@@ -113,7 +114,7 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
     def _load(self, *, seed: int | None) -> None:
         if seed is not None:
             self._ale.setInt("random_seed", seed)
-        self._ale.loadROM(rom_path(self.settings.rom))
+        self._ale.loadROM(self._rom)
 
     def _info(self, said: dict[str, Any]) -> dict[str, Any]:
         """The record's words on one game as plain values."""
