@@ -120,6 +120,7 @@ def run_profiled(role: Any, target: Callable[..., None], *args: Any) -> None:
     try:
         target(role, *args)
     finally:
+        os._exit = leave
         dump()
 
 

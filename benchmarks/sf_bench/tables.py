@@ -44,24 +44,25 @@ def training_tables(section: Mapping[str, Any]) -> str:
 
 def sampling_table(section: Mapping[str, Any]) -> str:
     """Agent steps per second of every arrangement."""
-    rows = [(name, figure(rate)) for name, rate in section["summary"].items()]
-    return table([f"sampling only, {section['num_agents']:,} agents", "agent steps/s"], rows)
+    rows = [(name, figure(rate)) for name, rate in section.get("summary", {}).items()]
+    return table([f"sampling only, {section.get('num_agents', 0):,} agents", "agent steps/s"], rows)
 
 
 def memory_table(section: Mapping[str, Any]) -> str:
     """Megabytes."""
-    return table(["without shared memory", "MB"], [(name, figure(mb)) for name, mb in section["summary"].items()])
+    rows = [(name, figure(megabytes)) for name, megabytes in section.get("summary", {}).items()]
+    return table(["without shared memory", "MB"], rows)
 
 
 def startup_table(section: Mapping[str, Any]) -> str:
     """Seconds."""
-    rows = [(name, f"{seconds:.2f}") for name, seconds in section["summary"].items()]
+    rows = [(name, f"{seconds:.2f}") for name, seconds in section.get("summary", {}).items()]
     return table(["from the command on", "seconds"], rows)
 
 
 def scaling_tables(section: Mapping[str, Any]) -> str:
     """Throughput by workers and envs, then memory and start-up by workers."""
-    cells = section["cells"]
+    cells = section.get("cells", [])
     frameworks = list(dict.fromkeys(cell["framework"] for cell in cells))
     envs = sorted({cell["envs_per_worker"] for cell in cells})
     workers = sorted({cell["workers"] for cell in cells})
