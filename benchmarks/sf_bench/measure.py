@@ -21,7 +21,7 @@ from sf_bench.contenders import OURS, PACKAGES, SAMPLE_FACTORY, Contender
 from sf_bench.processes import end, memory_of
 from sf_bench.progress import Order, read_progress, steady_window
 
-WORKER_TITLES = {OURS: "sf-rollout", SAMPLE_FACTORY: "rollout_proc"}
+WORKER_TITLES = {OURS: "sf-rollout", SAMPLE_FACTORY: "sf2-rollout"}
 PATIENCE_S = 240.0  # a slow start, or a training iteration that takes a minute, is not yet a failure
 _LAST_LINES = 12
 
