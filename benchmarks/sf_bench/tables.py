@@ -150,7 +150,7 @@ def _best_modes(section: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, 
         "gradient steps per 1,000",
         "parameters",
     ]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, row in summary["rows"].items():
         ratio = row.get("ours_is_faster", {}).get(_MAIN_VARIANT)
         last = section["rounds"][name][-1]
@@ -180,7 +180,9 @@ def _limits(limits: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[
 
 
 def _all_modes(modes: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, ...]]]:
-    rows = [(name, "failed" if "error" in one else figure(one.get("rate"))) for name, one in modes.items()]
+    rows: list[tuple[str, ...]] = []
+    for name, one in modes.items():
+        rows.append((name, "failed" if "error" in one else figure(one.get("rate"))))
     return ["mode", "agent steps/s"], rows
 
 
