@@ -6,6 +6,8 @@ In: a command line. Out: measurements on the terminal and in one JSON file, tabl
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -109,6 +111,7 @@ def _measure(args: argparse.Namespace) -> int:
     from sf_bench.scaling import measure_scaling
     from sf_bench.startup import measure_startup
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # contenders are ended on the way out
     results, peers, begin_s = Results(args.json), Peers(args.peers), time.monotonic()
     effort = Effort(args.seconds, args.warmup, args.repeat, args.choose, args.part_seconds)
     small = 1 if args.command == "quick" else args.repeat

@@ -26,7 +26,9 @@ class NullEnv(gym.Env[np.ndarray, np.int64]):
     action_space = ACTION
     _nothing = np.zeros(4, np.float32)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Nothing."""
         return self._nothing, {}
 
@@ -60,11 +62,13 @@ class NullVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
 def make_null_env(full_env_name: str, cfg: Any, env_config: Any, render_mode: str | None = None) -> NullEnv:
     """One env."""
-    return note_first_step(NullEnv())
+    env: NullEnv = note_first_step(NullEnv())
+    return env
 
 
 def make_null_vector_env(
     full_env_name: str, cfg: Any, env_configs: Sequence[Mapping[str, Any]], render_mode: str | None = None
 ) -> NullVectorEnv:
     """One vector of envs."""
-    return note_first_step(NullVectorEnv(len(env_configs)))
+    env: NullVectorEnv = note_first_step(NullVectorEnv(len(env_configs)))
+    return env

@@ -50,11 +50,11 @@ def own_memory(pid: int) -> float:
 
 
 def memory_of(pid: int, title: str) -> list[float]:
-    """`own_memory` of every descendant whose title begins with `title`."""
+    """`own_memory` of every descendant whose title begins with `title`, or that calls itself so (`name_process`)."""
     found = []
     for child, line in descendants(pid).items():
-        if line.startswith(title):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if line.startswith(title) or Path(f"/proc/{child}/comm").read_text().startswith(title):
                 found.append(own_memory(child))
     return found
 

@@ -83,12 +83,13 @@ def profiled_processes(folder: Path) -> Iterator[None]:
     """Every process that a run starts in here writes `<its title>.prof` to `folder`; so does this process."""
     from sf_core.runner import crew
 
-    start = crew.start_process
+    engine: Any = crew  # which starts every process through this one name
+    start = engine.start_process
 
     def start_profiled(role: Any, target: Callable[..., None], *args: Any) -> Any:
         return start(role, run_profiled, target, *args)
 
-    crew.start_process = start_profiled
+    engine.start_process = start_profiled
     os.environ[VARIABLE] = str(folder)
     profiler = cProfile.Profile()
     profiler.enable()
@@ -97,7 +98,7 @@ def profiled_processes(folder: Path) -> Iterator[None]:
     finally:
         profiler.disable()
         profiler.dump_stats(folder / "runner.prof")
-        crew.start_process = start
+        engine.start_process = start
         del os.environ[VARIABLE]
 
 
@@ -120,6 +121,7 @@ def run_profiled(role: Any, target: Callable[..., None], *args: Any) -> None:
     try:
         target(role, *args)
     finally:
+        os._exit = leave
         dump()
 
 

@@ -71,7 +71,6 @@ class ProgressLog:
 
     def __init__(self, order: Order, clock: Callable[[], float] = time.monotonic) -> None:
         self._order, self._clock = order, clock
-        self._file = Path(order.path).open("a", encoding="utf-8")  # noqa: SIM115  # as long as the run
         self._first_s: float | None = None
         self._begin_s: float | None = None
         self._iterations = 0
@@ -100,8 +99,8 @@ class ProgressLog:
         self._write({"facts": facts})
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        with Path(self._order.path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
 
 
 def read_progress(path: Path) -> tuple[list[tuple[float, int]], dict[str, float]]:

@@ -44,7 +44,8 @@ class MaxAndSkip(gym.Wrapper):
         self._last_two = np.zeros((2, *env.observation_space.shape), np.uint8)
 
     def step(self, action: Any) -> Step:
-        total, terminated, truncated, info = 0.0, False, False, {}
+        total, terminated, truncated = 0.0, False, False
+        info: dict[str, Any] = {}
         for frame in range(self._skip):
             observation, reward, terminated, truncated, info = self.env.step(action)
             if frame >= self._skip - 2:

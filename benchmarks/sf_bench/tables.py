@@ -44,24 +44,25 @@ def training_tables(section: Mapping[str, Any]) -> str:
 
 def sampling_table(section: Mapping[str, Any]) -> str:
     """Agent steps per second of every arrangement."""
-    rows = [(name, figure(rate)) for name, rate in section["summary"].items()]
-    return table([f"sampling only, {section['num_agents']:,} agents", "agent steps/s"], rows)
+    rows = [(name, figure(rate)) for name, rate in section.get("summary", {}).items()]
+    return table([f"sampling only, {section.get('num_agents', 0):,} agents", "agent steps/s"], rows)
 
 
 def memory_table(section: Mapping[str, Any]) -> str:
     """Megabytes."""
-    return table(["without shared memory", "MB"], [(name, figure(mb)) for name, mb in section["summary"].items()])
+    rows = [(name, figure(megabytes)) for name, megabytes in section.get("summary", {}).items()]
+    return table(["without shared memory", "MB"], rows)
 
 
 def startup_table(section: Mapping[str, Any]) -> str:
     """Seconds."""
-    rows = [(name, f"{seconds:.2f}") for name, seconds in section["summary"].items()]
+    rows = [(name, f"{seconds:.2f}") for name, seconds in section.get("summary", {}).items()]
     return table(["from the command on", "seconds"], rows)
 
 
 def scaling_tables(section: Mapping[str, Any]) -> str:
     """Throughput by workers and envs, then memory and start-up by workers."""
-    cells = section["cells"]
+    cells = section.get("cells", [])
     frameworks = list(dict.fromkeys(cell["framework"] for cell in cells))
     envs = sorted({cell["envs_per_worker"] for cell in cells})
     workers = sorted({cell["workers"] for cell in cells})
@@ -149,7 +150,7 @@ def _best_modes(section: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, 
         "gradient steps per 1,000",
         "parameters",
     ]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, row in summary["rows"].items():
         ratio = row.get("ours_is_faster", {}).get(_MAIN_VARIANT)
         last = section["rounds"][name][-1]
@@ -179,7 +180,9 @@ def _limits(limits: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[
 
 
 def _all_modes(modes: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[tuple[str, ...]]]:
-    rows = [(name, "failed" if "error" in one else figure(one.get("rate"))) for name, one in modes.items()]
+    rows: list[tuple[str, ...]] = []
+    for name, one in modes.items():
+        rows.append((name, "failed" if "error" in one else figure(one.get("rate"))))
     return ["mode", "agent steps/s"], rows
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sf_bench.contenders import OURS, Contender, Peers, contenders_of
+from sf_bench.contenders import OURS, Contender, Peers, contenders_of, cores
 from sf_bench.limit import Parts, median_parts
 from sf_bench.measure import Measurement, measure
 from sf_bench.parts import PartRates, measure_parts
@@ -43,8 +43,8 @@ class Effort:
 QUICK = Effort(seconds=5.0, warmup_s=1.0, repeat=1, choose_s=0.0, part_s=1.0)
 
 USUAL_MODES = {
-    "cartpole": ("async, 2 splits", "serial", "async", "1 thread"),
-    "pong": ("serial", "sync", "2 threads", "1 thread"),
+    "cartpole": ("async, 2 splits", "async", "1 thread"),
+    "pong": ("serial", "sync", f"{cores()} threads"),
     "doom_basic": ("async, 2 splits", "async"),
 }
 """Modes that a quick run measures without choosing: the first one of a framework that is named here."""

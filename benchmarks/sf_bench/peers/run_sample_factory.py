@@ -16,7 +16,7 @@ from sample_factory.envs.env_utils import register_env
 from sample_factory.train import make_runner
 from sample_factory.utils.utils import experiment_dir
 
-from sf_bench.first_step import note_first_step
+from sf_bench.first_step import name_process, note_first_step
 from sf_bench.progress import ProgressLog
 
 
@@ -36,6 +36,7 @@ class NullEnv(gym.Env):
 
 
 def make_env(full_env_name, cfg=None, env_config=None, render_mode=None):
+    name_process("sf2-rollout")  # this process has no title
     env = NullEnv() if full_env_name == "bench_null" else gym.make(full_env_name, render_mode=render_mode)
     return note_first_step(env)
 
