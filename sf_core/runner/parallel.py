@@ -351,6 +351,7 @@ class ParallelRunner:
             self._selector.unregister(member.control)
         self._selector.unregister(member.process.sentinel)
         member.process.join()
+        self._crew.ended(member)
         if member.kind == "rollout":
             self._end_with_the_essential()
         reason = why_it_ended(member.title, member.process.exitcode)
