@@ -211,7 +211,7 @@ def a_run(folder: Path, failures: float = 0.0, **environment: str) -> Iterator[s
             run.wait()
 
 
-def wait_until_it_trains(run: subprocess.Popen[bytes], folder: Path, patience_s: float = 120.0) -> None:
+def wait_until_it_trains(run: subprocess.Popen[bytes], folder: Path, patience_s: float = 600.0) -> None:
     """Return when the first iteration was reported."""
     metrics, deadline_s = folder / "soak" / "metrics.jsonl", time.monotonic() + patience_s
     while not (metrics.exists() and re.search(r'"policy_version": [1-9]', metrics.read_text())):

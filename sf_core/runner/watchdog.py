@@ -71,6 +71,8 @@ def main() -> None:
         pid = int(line[1:])
         (groups.add if line.startswith("+") else groups.discard)(pid)
     for pid in groups:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)  # it may just have been started, and lead no group yet
         end_group(pid)
 
 

@@ -86,6 +86,12 @@ def collected(tmp_path, *flags):
     return runner, rollouts, scalars
 
 
+def assert_lag_within(bound, scalars):
+    """The policy lag of every iteration, but for stragglers: on a loaded machine workers are not of equal speed."""
+    lags = [numbers["train/version_diff_max"] for numbers in scalars]
+    assert np.mean(np.asarray(lags) <= bound) >= 0.75, lags
+
+
 def titles(pid):
     """Title -> process id of every descendant of ours that is not a zombie."""
     children = {}

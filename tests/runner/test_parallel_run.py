@@ -58,7 +58,7 @@ def test_asynchronous_rollouts_are_whole_in_order_and_not_too_old(tmp_path):
         for before, after in itertools.pairwise(of_env):
             np.testing.assert_array_equal(before[-1], after[0])  # row T of one is row 0 of the next: none is missing
     # (num_batches_to_accumulate + 2) x num_epochs x num_batches_per_epoch = 3 x 2 x 1
-    assert max(numbers["train/version_diff_max"] for numbers in scalars) <= 6
+    runs.assert_lag_within(6, scalars)
     assert runner.layout.num_slots == 8 + 2 * 8  # agents + (1 + 1) datasets of 8 rollouts
 
 
