@@ -73,6 +73,13 @@ def learn(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "-s", *session.posargs, env={"PYTHONSAFEPATH": "1"})
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Half an hour of training while things break, and 50 starts and stops: does anything grow or stay behind?"""
+    session.install(*CONSTRAINTS, ".")
+    session.run("python", "benchmarks/soak.py", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+
+
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def light(session: nox.Session) -> None:
     """What needs no torch, on every Python: plugins, command line, sf-list."""

@@ -118,14 +118,15 @@ def soak(seconds: float) -> tuple[list[Growth], dict[str, object]]:
 
 
 def measure(processes: dict[int, str]) -> dict[str, float]:
-    """Memory and descriptors by title and in all. Workers that were killed are not looked at one by one."""
+    """Memory and descriptors by title and in all. Workers that are killed are not looked at one by one."""
     found: dict[str, float] = defaultdict(float)
     shared: dict[str, int] = {}  # file -> bytes
     for pid, title in processes.items():
         with contextlib.suppress(OSError):
             sample = sample_of(pid, shared)
             found["all processes|MB"] += sample.pss_mb
-            if not re.fullmatch(r"sf-rollout [1-9]\d*", title):
+            is_young = "spawn_main" in title or re.fullmatch(r"sf-rollout [1-9]\d*", title)
+            if not is_young:
                 found[f"{title}|MB"] = sample.pss_mb
                 found[f"{title}|descriptors"] = sample.descriptors
     found["shared memory|shared MB"] = sum(shared.values()) / MB
@@ -210,7 +211,7 @@ def a_run(folder: Path, failures: float = 0.0, **environment: str) -> Iterator[s
             run.wait()
 
 
-def wait_until_it_trains(run: subprocess.Popen[bytes], folder: Path, patience_s: float = 120.0) -> None:
+def wait_until_it_trains(run: subprocess.Popen[bytes], folder: Path, patience_s: float = 600.0) -> None:
     """Return when the first iteration was reported."""
     metrics, deadline_s = folder / "soak" / "metrics.jsonl", time.monotonic() + patience_s
     while not (metrics.exists() and re.search(r'"policy_version": [1-9]', metrics.read_text())):

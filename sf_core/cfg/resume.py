@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sf_core.cfg.config import Config
+from sf_core.cfg.option import AUTO
 from sf_core.cfg.options import core_options
 from sf_core.cfg.saved import config_path, read_config
 from sf_core.utils.errors import UsageError
@@ -69,6 +70,21 @@ def check_same_env(cfg: Config) -> None:
             f"the run {cfg.experiment!r} was trained on {trained_on}, not on {cfg.env}; choose another --experiment, "
             "or --restart_behavior=restart to begin anew beside it."
         )
+
+
+def numbers_of_envs(cfg: Config) -> dict[str, int]:
+    """What `auto` had come to in the asynchronous run that `cfg` continues; empty where there is none.
+
+    The measurements behind them differ from start to start; a run that goes on keeps its own.
+    """
+    path = config_path(cfg.train_dir, cfg.experiment)
+    if cfg.restart_behavior != "resume" or not path.is_file():
+        return {}
+    before = read_config(path.parent)
+    if not before.async_rl or before.serial_mode:
+        return {}
+    names = ("num_workers", "num_envs_per_worker")
+    return {name: before[name] for name in names if cfg[name] == AUTO and before.origin(name) == "auto"}
 
 
 def _bare_env(name: str) -> str:

@@ -13,8 +13,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
@@ -22,14 +22,16 @@ import numpy as np
 from gymnasium.spaces import Dict, Space
 
 from sf_core.envs.create_env import create_agent_vector
-from sf_core.envs.spaces import action_parts
+from sf_core.envs.spaces import ActionPart, action_parts, is_action_mask
 from sf_core.envs.timestep import AgentVector
 from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
 from sf_core.utils.errors import UsageError
+from sf_core.utils.memory import own_bytes
 
 PROBE_TITLE = "sf-probe"
 _LONGEST_LOOK_S = 1.0  # for the first end of an episode of a multi-agent env; it is looked for no longer
 _ENDS_IN_A_ROW = 20  # after a longer episode; nobody's episodes look like that but those of an env that does not reset
+_MOST_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,16 @@ class EnvInfo:
         action_space: of one agent, as the env has it.
         num_agents: agents in one env.
         frame_skip: simulator steps in one env step (`--env_frameskip`); the core itself skips none.
+        step_s: seconds of one step with random actions, resets included; 0 where nobody asked for it.
+        env_bytes: by how much the process that made it grew; 0 where it is not known.
     """
 
     observation_space: Dict
     action_space: Space[Any]
     num_agents: int
     frame_skip: int = 1
+    step_s: float = 0.0
+    env_bytes: int = 0
 
 
 class ProbeError(Exception):
@@ -58,15 +64,19 @@ def env_info_of(vector: AgentVector, frame_skip: int = 1) -> EnvInfo:
     return EnvInfo(vector.observation_space, vector.action_space, vector.agents_per_env, frame_skip)
 
 
-def look_at_env(plan: EnvPlan, cfg: Any, tensors: Literal["refuse", "convert"] = "refuse") -> EnvInfo:
+def look_at_env(
+    plan: EnvPlan, cfg: Any, *, measure_s: float = 0.0, tensors: Literal["refuse", "convert"] = "refuse"
+) -> EnvInfo:
     """Make the env once in this process, look at its first reset and steps, and close it.
+
+    With `measure_s` it also takes steps with random actions for about so many seconds, to see how long they take.
 
     Raises:
         UsageError: it returns something wrong, in a sentence that names it.
         EnvError: its code raised.
     """
     try:
-        return _look(plan, cfg, tensors)
+        return _look(plan, cfg, measure_s, tensors)
     except (UsageError, EnvError):
         raise
     except Exception as error:
@@ -75,8 +85,10 @@ def look_at_env(plan: EnvPlan, cfg: Any, tensors: Literal["refuse", "convert"] =
         ) from error
 
 
-def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
+def probe_env(plan: EnvPlan, cfg: Any, *, measure_s: float = 0.0) -> EnvInfo:
     """Make the env once in a child process, look at its first reset and step, and report.
+
+    With `measure_s` it also takes steps with random actions for about so many seconds, to see how long they take.
 
     A plan that cannot be sent to another process (a lambda registered by a script, an interactive session) is probed
     here; it can run in this process only anyway.
@@ -86,12 +98,12 @@ def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
     """
     if not _can_be_sent(plan, cfg):
         try:
-            return look_at_env(plan, cfg)
+            return look_at_env(plan, cfg, measure_s=measure_s)
         except EnvError as error:
             raise UsageError(str(error)) from error
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_probe_main, args=(sender, plan, cfg), name=PROBE_TITLE)
+    process = context.Process(target=_probe_main, args=(sender, plan, cfg, measure_s), name=PROBE_TITLE)
     process.start()
     sender.close()  # only the child has this end now, so its death ends the wait below
     try:
@@ -112,7 +124,8 @@ def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
     raise UsageError(sentence) from ProbeError(text)
 
 
-def _look(plan: EnvPlan, cfg: Any, tensors: Literal["refuse", "convert"]) -> EnvInfo:
+def _look(plan: EnvPlan, cfg: Any, measure_s: float, tensors: Literal["refuse", "convert"]) -> EnvInfo:
+    before = own_bytes()
     vector = create_agent_vector(plan, cfg, 1, tensors=tensors)
     try:
         vector.reset()
@@ -121,7 +134,10 @@ def _look(plan: EnvPlan, cfg: Any, tensors: Literal["refuse", "convert"]) -> Env
         vector.step(actions)
         if vector.agents_per_env > 1:
             _look_at_ends(vector, actions)
-        return env_info_of(vector, int(getattr(cfg, "env_frameskip", 1)))
+        info = env_info_of(vector, int(getattr(cfg, "env_frameskip", 1)))
+        if measure_s:
+            info = replace(info, step_s=_step_s(vector, parts, measure_s), env_bytes=max(0, own_bytes() - before))
+        return info
     finally:
         vector.close()
 
@@ -146,11 +162,32 @@ def _look_at_ends(vector: AgentVector, actions: Mapping[str, np.ndarray]) -> Non
             )
 
 
-def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any) -> None:
+def _step_s(vector: AgentVector, parts: Sequence[ActionPart], measure_s: float) -> float:
+    """Mean seconds of a step; 0 where random actions are not allowed."""
+    if any(is_action_mask(key) for key in vector.observation_space):
+        return 0.0
+    rng = np.random.default_rng(0)
+    low = {part.name: np.clip(part.low, -1, None) for part in parts}
+    high = {part.name: part.high if part.kind == "discrete" else np.clip(part.high, None, 1) for part in parts}
+    begin_s, num_steps = time.monotonic(), 0
+    while (passed_s := time.monotonic() - begin_s) < measure_s and num_steps < _MOST_STEPS:
+        actions = {}
+        for part in parts:
+            drawn = rng.uniform(low[part.name], high[part.name], (vector.num_agents, *part.shape))
+            actions[part.name] = (np.rint(drawn) if part.kind == "discrete" else drawn).astype(part.dtype)
+        try:
+            vector.step(actions)
+        except Exception:  # it shows in the run, with a policy's actions, or never
+            return 0.0
+        num_steps += 1
+    return passed_s / max(num_steps, 1)
+
+
+def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any, measure_s: float) -> None:
     _set_title(PROBE_TITLE)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends the probe without a traceback of its own
     try:
-        answer: EnvInfo | tuple[str, str] = look_at_env(plan, cfg)
+        answer: EnvInfo | tuple[str, str] = look_at_env(plan, cfg, measure_s=measure_s)
     except (UsageError, EnvError) as error:
         answer = (str(error), traceback.format_exc())
     sender.send(answer)

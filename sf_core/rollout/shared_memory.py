@@ -16,12 +16,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import reduction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sf_core.utils.errors import UsageError
+from sf_core.utils.memory import free_bytes
 
 _ALIGNMENT = 64  # bytes: a cache line, so that no two arrays share one
 
@@ -90,12 +90,8 @@ def check_memory(num_bytes: int) -> None:
     Raises:
         UsageError: names the sizes and the flags that decide them.
     """
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError, IndexError):  # not Linux
-        return
-    if num_bytes > free:
+    free = free_bytes()
+    if free is not None and num_bytes > free:
         raise UsageError(
             f"the rollouts of this run need {num_bytes / 2**30:.1f} GB of memory, and {free / 2**30:.1f} GB are free; "
             "lower --num_workers, --num_envs_per_worker, --batch_size or --num_batches_to_accumulate."

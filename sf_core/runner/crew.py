@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from sf_core.cfg.config import Config
 from sf_core.plugins.plan import RunPlan
@@ -21,6 +22,7 @@ from sf_core.rollout.shared_memory import SharedFile
 from sf_core.runner.layout import GroupPlace
 from sf_core.runner.messages import Connect
 from sf_core.runner.process import Role, core_numbers, pipe, start_process
+from sf_core.runner.watchdog import Watchdog
 
 _PATIENCE_S = 4.0  # for a process that was asked to end; envs are being closed
 
@@ -72,6 +74,7 @@ class Crew:
         self.workers: dict[int, Member] = {}
         self.inference: list[Member] = []
         self._closed = False
+        self._watchdog = Watchdog()
         cores = cfg.torch_threads
         # in an asynchronous run everybody works at the same time; a learner alone on one of two cores is too slow
         learner_threads = min(cores, max(2, cores // 2)) if cfg.async_rl else cores
@@ -113,7 +116,7 @@ class Crew:
             control=there,
             inference=tuple(theirs for theirs, _ in pairs),
         )
-        process = start_process(role, rollout_main, task)
+        process = self._start(role, rollout_main, task)
         there.close()  # only the child has this end now, so its death is the end of the connection
         member = self.workers[worker] = Member("rollout", worker, role, row, process, here)
         for inference, (theirs, ours) in zip(self.inference, pairs, strict=True):
@@ -134,7 +137,20 @@ class Crew:
             if member.process.is_alive():
                 member.process.kill()
                 member.process.join()
+            self.ended(member)
         self._closed = True
+        self._watchdog.close()
+
+    def ended(self, member: Member) -> None:
+        """A process is gone; what it started itself ends, too."""
+        if member.process.pid is not None:
+            self._watchdog.ended(member.process.pid)
+
+    def _start(self, role: Role, target: Callable[..., None], *args: Any) -> BaseProcess:
+        process = start_process(role, target, *args)
+        assert process.pid is not None
+        self._watchdog.watch(process.pid)
+        return process
 
     def _start_learner(self, threads: int) -> Member:
         from sf_core.runner.entry import learner_entry
@@ -142,7 +158,7 @@ class Crew:
         role = Role("sf-learner 0", threads, self._nice, runner=os.getpid())
         here, there = pipe()
         plan = dataclasses.replace(self._plan, observers=())  # these live in the runner, and need not be sendable
-        process = start_process(role, learner_entry, plan, self._memory, there)
+        process = self._start(role, learner_entry, plan, self._memory, there)
         there.close()
         return Member("learner", 0, role, 0, process, here)
 
@@ -151,7 +167,7 @@ class Crew:
 
         role = Role(f"sf-inference 0.{index}", threads, self._nice, runner=os.getpid())
         here, there = pipe()
-        process = start_process(role, inference_entry, self._plan.model, index, 1 + index, self._memory, there)
+        process = self._start(role, inference_entry, self._plan.model, index, 1 + index, self._memory, there)
         there.close()
         return Member("inference", index, role, 1 + index, process, here)
 

@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from sf_core.cfg.auto import resolve_num_envs
+from sf_core.cfg.auto import EnvCost, resolve_num_envs
 from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
-from sf_core.envs.env_info import probe_env
+from sf_core.cfg.resume import numbers_of_envs
+from sf_core.envs.adapters.common import observation_arrays
+from sf_core.envs.env_info import EnvInfo, probe_env
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.rollout.slots import SlotState, SlotTable
@@ -54,11 +56,13 @@ from sf_core.runner.supervision import Restarts, end_silent, silent_members
 from sf_core.runner.vitals import TimeReport
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
+from sf_core.utils.memory import free_bytes
 from sf_core.utils.status import ExperimentStatus
 
 _MAX_SEED = 2**31
 _DATASETS_AT_THE_LEARNER = 2  # the one it trains on, and the next
 _LONGEST_WAIT_S = 0.25
+_MEASURE_S = 0.2  # of stepping an env, to see how fast it is
 
 
 class EngineError(RuntimeError):
@@ -80,9 +84,12 @@ class ParallelRunner:
         self._crew = Crew(cfg, plan, memory)
         atexit.register(self._crew.close)
         try:
-            info = probe_env(plan.env, cfg)
-            if "auto" in (cfg.num_workers, cfg.num_envs_per_worker):
-                num_workers, num_envs_per_worker = resolve_num_envs(cfg, info.num_agents)
+            if cfg.async_rl:
+                cfg = cfg.replace("auto", **numbers_of_envs(cfg))
+            is_auto = "auto" in (cfg.num_workers, cfg.num_envs_per_worker)
+            info = probe_env(plan.env, cfg, measure_s=_MEASURE_S if is_auto and cfg.async_rl else 0.0)
+            if is_auto:
+                num_workers, num_envs_per_worker = resolve_num_envs(cfg, info.num_agents, _cost_of(info, cfg))
                 cfg = cfg.replace("auto", num_workers=num_workers, num_envs_per_worker=num_envs_per_worker)
             check_dataset_size(cfg, info.num_agents)
             self.cfg = cfg
@@ -344,6 +351,7 @@ class ParallelRunner:
             self._selector.unregister(member.control)
         self._selector.unregister(member.process.sentinel)
         member.process.join()
+        self._crew.ended(member)
         if member.kind == "rollout":
             self._end_with_the_essential()
         reason = why_it_ended(member.title, member.process.exitcode)
@@ -393,3 +401,9 @@ class ParallelRunner:
             if not member.failure:
                 log.error("%s was silent for %.0f s and is ended; its stack goes to stderr", member.title, silence_s)
             end_silent(member)
+
+
+def _cost_of(info: EnvInfo, cfg: Config) -> EnvCost:
+    """What the probe measured, and the memory of one env's rollouts; observations are nearly all of it."""
+    row = sum(array.nbytes for array in observation_arrays(info.observation_space, info.num_agents).values())
+    return EnvCost(info.step_s, info.env_bytes, (cfg.rollout + 1) * row, free_bytes())

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 from sf_core.runner.messages import Failed, Said
+from sf_core.runner.watchdog import lead_group
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
@@ -105,6 +106,7 @@ def begin_process(role: Role, control: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave_to_runner)
     _end_with_runner(role.runner)
+    lead_group()
     faulthandler.enable()  # a crash, or the SIGABRT that a silent process gets, leaves a stack dump on stderr
     try:
         from setproctitle import setproctitle

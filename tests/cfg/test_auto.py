@@ -2,7 +2,7 @@ import pytest
 
 from sf_core.cfg import auto
 from sf_core.cfg.arguments import default_cfg
-from sf_core.cfg.auto import resolve_num_envs
+from sf_core.cfg.auto import EnvCost, resolve_num_envs
 from sf_core.utils.errors import UsageError
 
 
@@ -68,3 +68,36 @@ def test_asynchronous_runs_use_every_core_and_fill_a_dataset_at_least():
 )
 def test_a_command_line_for_an_asynchronous_run_still_works_serially(asked, expected):
     assert resolve_num_envs(default_cfg(**asked).replace("engine", serial_mode=True)) == expected
+
+
+def test_slow_environments_get_as_few_as_keep_a_worker_busy():
+    def envs_of(step_s, **changes):
+        return resolve_num_envs(default_cfg(batch_size=4096, **changes), cost=EnvCost(step_s=step_s))
+
+    # 4096 / 32 = 128 rollouts on 6 workers: 22 each fill a dataset
+    assert envs_of(10e-6) == (6, 22)
+    assert envs_of(1e-3) == (6, 20)  # two groups of 10 take 10 ms each
+    assert envs_of(3e-3) == (6, 8)  # two groups of 4
+    assert envs_of(0.2) == (6, 2)
+    assert envs_of(0.2, worker_num_splits=1) == (6, 2)
+    assert envs_of(0.2, num_workers=3) == (3, 2)
+    assert envs_of(0.2, num_envs_per_worker=8) == (6, 8)  # what is given stays
+
+
+def test_environments_take_at_most_half_of_the_memory_that_is_free():
+    def numbers(free_mb, **changes):
+        cost = EnvCost(env_bytes=90, rollout_bytes=10, free_bytes=free_mb)
+        return resolve_num_envs(default_cfg(batch_size=1024, **changes), cost=cost)
+
+    assert numbers(100 * 2 * 36) == (6, 6)
+    assert numbers(100 * 2 * 26) == (6, 4)  # 26 fit: 4 for each of 6 workers
+    assert numbers(100 * 2 * 7) == (3, 2)  # 7 fit: fewer workers, of the least that split in two
+    assert numbers(100 * 2 * 7, num_workers=6) == (6, 2)  # workers that were asked for stay
+    assert numbers(1) == (1, 2)
+    assert resolve_num_envs(default_cfg(batch_size=1024), cost=EnvCost(env_bytes=90)) == (6, 6)
+
+
+def test_a_cost_changes_nothing_where_numbers_follow_from_the_configuration():
+    cost = EnvCost(step_s=1.0, env_bytes=2**40, rollout_bytes=2**40, free_bytes=1)
+    for changes in ({"serial_mode": True}, {"async_rl": False}):
+        assert resolve_num_envs(default_cfg(**changes), cost=cost) == resolve_num_envs(default_cfg(**changes))

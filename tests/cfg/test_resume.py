@@ -3,6 +3,7 @@ import pytest
 from sf_core import register_env
 from sf_core.cfg.arguments import checkpoint_override_defaults, default_cfg, full_cfg, parse_sf_args
 from sf_core.cfg.config import Config
+from sf_core.cfg.resume import numbers_of_envs
 from sf_core.cfg.saved import write_config
 from sf_core.utils.errors import UsageError
 
@@ -182,3 +183,18 @@ def test_checkpoint_override_defaults_makes_a_run_the_base(train):
     assert parser.get_default("gamma") == 0.5
     cfg = full_cfg(parser, argv)
     assert (cfg.gamma, cfg.rollout) == (0.5, 64)
+
+
+def test_a_continued_asynchronous_run_keeps_the_numbers_behind_auto(tmp_path):
+    def saved(**changes):
+        cfg = default_cfg(env="CartPole-v1", train_dir=str(tmp_path), experiment="run", **changes)
+        write_config(tmp_path / "run", cfg.replace("auto", num_workers=3, num_envs_per_worker=8))
+
+    asked = default_cfg(env="CartPole-v1", train_dir=str(tmp_path), experiment="run")
+    assert numbers_of_envs(asked) == {}
+    saved()
+    assert numbers_of_envs(asked) == {"num_workers": 3, "num_envs_per_worker": 8}
+    assert numbers_of_envs(asked.replace("cli", num_workers=5)) == {"num_envs_per_worker": 8}
+    assert numbers_of_envs(asked.replace("cli", restart_behavior="overwrite")) == {}
+    saved(async_rl=False)  # these follow from the configuration
+    assert numbers_of_envs(asked) == {}

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,22 @@ def test_a_plan_that_cannot_be_sent_is_probed_here():
     plan = EnvPlan(name="maze", plugin="script", factory=lambda name, cfg, env_config: 1 / 0)
     with pytest.raises(UsageError, match=r"env 'maze' .*ZeroDivisionError"):
         probe_env(plan, CFG)
+
+
+class Sleepy(CountingEnv):
+    def step(self, action):
+        assert action in range(3)
+        time.sleep(0.02)
+        return super().step(action)
+
+
+def test_the_probe_measures_how_long_a_step_takes_if_it_is_asked_to():
+    begin_s = time.monotonic()
+    info = probe_env(EnvPlan(name="maze", plugin="script", factory=lambda *args: Sleepy()), CFG, measure_s=0.1)
+    assert 0.02 <= info.step_s < 0.2
+    assert time.monotonic() - begin_s < 2
+    assert info.env_bytes >= 0
+    assert probe_env(EnvPlan(name="maze", plugin="script", factory=lambda *args: Sleepy()), CFG).step_s == 0
 
 
 def test_existing_envs_are_described_alike():

@@ -1,6 +1,11 @@
 """Envs that fail on purpose."""
 
+import ctypes
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 from sf_core.testing.fakes import CountingEnv
 
@@ -26,6 +31,58 @@ class Broken(CountingEnv):
         if "sf-rollout" in open("/proc/self/cmdline").read():  # noqa: SIM115
             os.kill(os.getpid(), 11)
         return super().step(action)
+
+
+def in_a_worker():
+    return "sf-rollout" in Path("/proc/self/cmdline").read_text()
+
+
+class Simulated(CountingEnv):
+    """Its simulator is a program of its own, which does not end by itself."""
+
+    def __init__(self, env_id):
+        super().__init__(env_id)
+        if in_a_worker():
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "simulator"])
+
+
+class Crashing(CountingEnv):
+    """Reads address zero at its 300th step, in worker 1 and the first time only."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        marker = Path(os.environ.get("CRASHED", "/"))
+        if self.env_id == 4 and self.steps == 300 and in_a_worker() and not marker.exists():
+            marker.touch()
+            ctypes.string_at(0)
+        return super().step(action)
+
+
+class Hanging(CountingEnv):
+    """Never returns from its 300th step."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 300 and in_a_worker():
+            Path(os.environ["HANGING"]).touch()
+            time.sleep(600)
+        return super().step(action)
+
+
+def make_simulated(full_env_name, cfg, env_config, render_mode=None):
+    return Simulated(env_config.env_id)
+
+
+def make_crashing(full_env_name, cfg, env_config, render_mode=None):
+    return Crashing(env_config.env_id)
+
+
+def make_hanging(full_env_name, cfg, env_config, render_mode=None):
+    return Hanging(env_config.env_id)
 
 
 def make_fragile(full_env_name, cfg, env_config, render_mode=None):

@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from sf_core import parse_full_cfg, parse_sf_args
+import numpy as np
+
+from sf_core import ExperimentStatus, parse_full_cfg, parse_sf_args
 from sf_core.train import make_runner
 
 SMALL = (
@@ -28,6 +30,7 @@ SMALL = (
     "--experiment=exp",
 )
 DATASET = 64
+ROLLOUT = 8
 
 
 def runner_of(tmp_path, *flags):
@@ -38,6 +41,55 @@ def runner_of(tmp_path, *flags):
 
 def result_of(tmp_path):
     return json.loads((tmp_path / "exp" / "result.json").read_text())
+
+
+def watch(slots, buffers):
+    """Copies of every rollout the learner takes, and proof that nobody writes to it until it is given back."""
+    arrays = {path: array for path, array in buffers.arrays().items() if not path.startswith("final_observation")}
+    rollouts, taken_now = [], {}
+    take, release = slots.take, slots.release
+
+    def copy_of(slot):
+        return {path: array[slot].copy() for path, array in arrays.items()}
+
+    def watched_take(num_slots):
+        taken = take(num_slots)
+        for slot in taken:
+            taken_now[int(slot)] = copy_of(slot)
+            rollouts.append(taken_now[int(slot)])
+        return taken
+
+    def watched_release(given_back):
+        for slot in given_back:
+            before, now = taken_now.pop(int(slot)), copy_of(slot)
+            for path, array in before.items():
+                np.testing.assert_array_equal(array, now[path], err_msg=f"{path} changed while the learner had it")
+        release(given_back)
+
+    slots.take, slots.release = watched_take, watched_release
+    return rollouts
+
+
+def collected(tmp_path, *flags):
+    """The runner after its run, its rollouts, and the scalars of its training iterations."""
+    runner = runner_of(tmp_path, *flags)
+    parts = runner.parts
+    rollouts = watch(runner.slots if hasattr(runner, "slots") else parts.slots, parts.buffers)
+    scalars, trained = [], runner.records.trained
+
+    def note(numbers, skipped, samples):
+        scalars.append(numbers)
+        trained(numbers, skipped, samples)
+
+    runner.records.trained = note
+    assert runner.run() is ExperimentStatus.SUCCESS
+    return runner, rollouts, scalars
+
+
+def assert_lag_within(bound, scalars):
+    """The policy lag of every iteration, but for stragglers: on a loaded machine workers are not of equal speed."""
+    lags = [numbers["train/version_diff_max"] for numbers in scalars]
+    assert np.mean(np.asarray(lags) <= bound) >= 0.75, lags
 
 
 def titles(pid):

@@ -91,8 +91,10 @@ def test_sigterm_to_everybody_saves_and_ends_the_run(tmp_path):
 
 
 def test_nothing_outlives_a_runner_that_is_killed(tmp_path):
-    with runs.Command(tmp_path, *OFTEN) as command:
-        command.until_it_trains()
+    with runs.Command(tmp_path, "--env=py:fragile_envs:make_simulated", *OFTEN, path=str(HERE)) as command:
+        found = command.until_it_trains()
+        assert {"sf-watchdog", "sf-learner 0"} <= set(found)
+        assert any("simulator" in title for title in found)  # what an env starts must not outlive the run either
         command.process.kill()
         code, alive = command.wait()
         assert (code, alive) == (-signal.SIGKILL, [])
@@ -109,6 +111,35 @@ def test_an_env_that_raises_is_built_anew_and_its_rollout_is_not_used(tmp_path):
     assert re.search(
         r"Traceback.*RuntimeError: the maze collapsed\nenv 1, seed \d+, last action np.int64\([01]\)\n", text, re.S
     )
+
+
+def test_a_segmentation_fault_is_named_and_survived(tmp_path, monkeypatch):
+    monkeypatch.setenv("CRASHED", str(tmp_path / "crashed"))
+    flags = ("--env=py:fragile_envs:make_crashing", *OFTEN)
+    with runs.Command(tmp_path, *flags, path=str(HERE)) as command:
+        command.until_it_trains()
+        command.until(lambda: last_metrics(tmp_path)["worker_restarts"] == 1, "nobody noticed")
+        before = last_metrics(tmp_path)["env_steps"]
+        command.until(lambda: last_metrics(tmp_path)["env_steps"] > before, "training did not go on")
+        command.process.send_signal(signal.SIGINT)
+        assert command.wait() == (130, [])
+    assert "sf-rollout 1 was killed by SIGSEGV; it is started again" in (tmp_path / "exp" / "sf_log.txt").read_text()
+    assert "fragile_envs.py" in command.output.read_text()  # the stack dump
+
+
+def test_a_second_interruption_ends_everything_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANGING", str(tmp_path / "hanging"))
+    with runs.Command(tmp_path, "--env=py:fragile_envs:make_hanging", *OFTEN, path=str(HERE)) as command:
+        command.until_it_trains()
+        command.until((tmp_path / "hanging").exists, "no env hangs")  # so that its worker does not end when asked to
+        command.process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert command.process.poll() is None
+        begin = time.monotonic()
+        command.process.send_signal(signal.SIGINT)
+        code, alive = command.wait()
+        assert time.monotonic() - begin < 3  # it waits 4 s for such a worker otherwise
+        assert (code, alive) == (130, [])
 
 
 def test_a_crash_at_start_up_ends_the_run_at_once_with_its_cause(tmp_path):

@@ -20,49 +20,6 @@ COUNTING = "--env=py:sf_core.testing.fakes:make_counting_env"
 WRITTEN_BY_WORKERS = ("observation/obs", "episode_start", "reward", "terminated", "truncated", "valid", "policy_id")
 
 
-def watch(slots, buffers):
-    """Copies of every rollout the learner takes, and proof that nobody writes to it until it is given back."""
-    arrays = {path: array for path, array in buffers.arrays().items() if not path.startswith("final_observation")}
-    rollouts, taken_now = [], {}
-    take, release = slots.take, slots.release
-
-    def copy_of(slot):
-        return {path: array[slot].copy() for path, array in arrays.items()}
-
-    def watched_take(num_slots):
-        taken = take(num_slots)
-        for slot in taken:
-            taken_now[int(slot)] = copy_of(slot)
-            rollouts.append(taken_now[int(slot)])
-        return taken
-
-    def watched_release(given_back):
-        for slot in given_back:
-            before, now = taken_now.pop(int(slot)), copy_of(slot)
-            for path, array in before.items():
-                np.testing.assert_array_equal(array, now[path], err_msg=f"{path} changed while the learner had it")
-        release(given_back)
-
-    slots.take, slots.release = watched_take, watched_release
-    return rollouts
-
-
-def collected(tmp_path, *flags):
-    """The runner after its run, its rollouts, and the scalars of its training iterations."""
-    runner = runs.runner_of(tmp_path, *flags)
-    parts = runner.parts
-    rollouts = watch(runner.slots if hasattr(runner, "slots") else parts.slots, parts.buffers)
-    scalars, trained = [], runner.records.trained
-
-    def note(numbers, skipped, samples):
-        scalars.append(numbers)
-        trained(numbers, skipped, samples)
-
-    runner.records.trained = note
-    assert runner.run() is ExperimentStatus.SUCCESS
-    return runner, rollouts, scalars
-
-
 def by_env(rollouts):
     """env -> what workers wrote of it, rollout after rollout."""
     result = {}
@@ -74,8 +31,10 @@ def by_env(rollouts):
 
 def test_serial_and_synchronous_runs_collect_the_same_rollouts(tmp_path):
     flags = (COUNTING, f"--train_for_env_steps={4 * DATASET}")
-    _, serial, _ = collected(tmp_path / "serial", *flags, "--serial_mode=True")
-    _, parallel, scalars = collected(tmp_path / "parallel", *flags, "--async_rl=False", "--policy_workers_per_policy=2")
+    _, serial, _ = runs.collected(tmp_path / "serial", *flags, "--serial_mode=True")
+    _, parallel, scalars = runs.collected(
+        tmp_path / "parallel", *flags, "--async_rl=False", "--policy_workers_per_policy=2"
+    )
     serial, parallel = by_env(serial), by_env(parallel)
     assert sorted(serial) == sorted(parallel) == list(range(8))
     for env, rollouts in serial.items():
@@ -88,7 +47,7 @@ def test_serial_and_synchronous_runs_collect_the_same_rollouts(tmp_path):
 
 def test_asynchronous_rollouts_are_whole_in_order_and_not_too_old(tmp_path):
     flags = (COUNTING, f"--train_for_env_steps={40 * DATASET}", "--num_epochs=2", "--num_batches_to_accumulate=1")
-    runner, rollouts, scalars = collected(tmp_path, *flags)
+    runner, rollouts, scalars = runs.collected(tmp_path, *flags)
     observations = {}
     for rollout in rollouts:
         observation = rollout["observation/obs"]
@@ -99,7 +58,7 @@ def test_asynchronous_rollouts_are_whole_in_order_and_not_too_old(tmp_path):
         for before, after in itertools.pairwise(of_env):
             np.testing.assert_array_equal(before[-1], after[0])  # row T of one is row 0 of the next: none is missing
     # (num_batches_to_accumulate + 2) x num_epochs x num_batches_per_epoch = 3 x 2 x 1
-    assert max(numbers["train/version_diff_max"] for numbers in scalars) <= 6
+    runs.assert_lag_within(6, scalars)
     assert runner.layout.num_slots == 8 + 2 * 8  # agents + (1 + 1) datasets of 8 rollouts
 
 

@@ -28,7 +28,8 @@ ENGINE = OptionGroup(
             type=INT_OR_AUTO,
             default=AUTO,
             low=1,
-            help="processes that step environments; auto: one per core, fewer where the batch does not divide evenly",
+            help="processes that step environments; auto: one per core, fewer where the batch does not divide evenly "
+            "or memory is short",
             differs="`auto` by default (there: the number of logical cores)",
         ),
         Option(
@@ -36,7 +37,8 @@ ENGINE = OptionGroup(
             type=INT_OR_AUTO,
             default=AUTO,
             low=1,
-            help="environments of each of them; auto: as many in all as fill a batch with one rollout each",
+            help="environments of each of them; auto: as many in all as fill a batch with one rollout each, fewer slow "
+            "ones in an asynchronous run",
             differs="`auto` by default (there: 2)",
         ),
         Option(
