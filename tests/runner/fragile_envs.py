@@ -1,6 +1,9 @@
-"""Envs that fail on purpose."""
+"""Envs that fail on purpose, or tell what their process sees."""
 
+import json
 import os
+import time
+from pathlib import Path
 
 from sf_core.testing.fakes import CountingEnv
 
@@ -26,6 +29,23 @@ class Broken(CountingEnv):
         if "sf-rollout" in open("/proc/self/cmdline").read():  # noqa: SIM115
             os.kill(os.getpid(), 11)
         return super().step(action)
+
+
+class Telling(CountingEnv):
+    """At its first step in a rollout worker it writes down when that was, and which GPUs it sees."""
+
+    def __init__(self, env_config, folder):
+        super().__init__(env_config.env_id)
+        self._file = Path(folder) / f"worker_{env_config.worker_index}.json"
+
+    def step(self, action):
+        if not self._file.exists() and "sf-rollout" in open("/proc/self/cmdline").read():  # noqa: SIM115
+            self._file.write_text(json.dumps([time.time(), os.environ.get("CUDA_VISIBLE_DEVICES")]))
+        return super().step(action)
+
+
+def make_telling(full_env_name, cfg, env_config, render_mode=None):
+    return Telling(env_config, cfg.train_dir)
 
 
 def make_fragile(full_env_name, cfg, env_config, render_mode=None):

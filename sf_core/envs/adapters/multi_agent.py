@@ -19,7 +19,7 @@ from gymnasium import spaces
 from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, stats_of
 from sf_core.envs.checks import check_five, check_length, check_observation, check_pair, check_reward, flat_spaces
 from sf_core.envs.seeding import SeedSource
-from sf_core.envs.spaces import LONE_OBSERVATION, action_rows, decode_action, flatten_observation
+from sf_core.envs.spaces import LONE_OBSERVATION, action_rows, decode_action, flatten_observation, is_action_mask
 from sf_core.envs.timestep import LIFE_LOST, TimeStep
 from sf_core.utils.errors import UsageError
 
@@ -106,6 +106,20 @@ class MultiAgentEnvs:
             approximate=truncated,
             extra_stats=extra_stats,
         )
+
+    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> dict[str, np.ndarray] | None:
+        """See `AgentVector.play_randomly`."""
+        if any(is_action_mask(key) for key in self.observation_space.spaces):
+            return None
+        seeds = self._seeds.derived_from(seed)
+        for index, (env, steps) in enumerate(zip(self._envs, num_steps, strict=True)):
+            env.action_space.seed(seeds[index])
+            for _ in range(steps):
+                actions = [env.action_space.sample() for _ in range(self.agents_per_env)]
+                observations, _, _, _, infos = env.step(actions)
+                self._store(index * self.agents_per_env, observations)
+                self._note_active(index * self.agents_per_env, infos)
+        return self._observation
 
     def render(self) -> np.ndarray | None:
         """See `AgentVector.render`."""

@@ -117,6 +117,9 @@ class VectorEnvs:
             extra_stats=extra_stats,
         )
 
+    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> None:
+        """See `AgentVector.play_randomly`: these envs move together or not at all."""
+
     def render(self) -> np.ndarray | None:
         """See `AgentVector.render`."""
         try:
