@@ -33,7 +33,7 @@ CARTPOLE_DEFAULTS = {
 
 @hookimpl
 def sf_environments() -> Iterator[EnvSpec]:
-    """The two families that need no registration, and one tuned example."""
+    """The families that need no registration, and one tuned example."""
     yield EnvSpec(
         name="gym:",
         family=True,
@@ -46,6 +46,15 @@ def sf_environments() -> Iterator[EnvSpec]:
         family=True,
         factory=FUNCTION_FACTORY,
         summary="a function that makes the env: py:my_pkg.maze:make_maze",
+    )
+    yield EnvSpec(
+        name="envpool:",
+        family=True,
+        factory="sf_core.envs.envpool_envs:make_envpool",
+        vector_factory="sf_core.envs.envpool_envs:make_envpool_envs",
+        requires=("envpool",),
+        fix="pip install envpool",
+        summary="any EnvPool id, stepped by its own threads: envpool:Pong-v5",
     )
     yield EnvSpec(
         name="CartPole-v1",
