@@ -74,7 +74,8 @@ def stacked(layers: Sequence[Layer]) -> list[Layer]:
 
 def needs_naming_again(env_name: str, spec: EnvSpec) -> bool:
     """Whether the name itself says which code to execute (`py:`, `module:Id`), so that a stored one is not obeyed."""
-    return spec.plugin == "core" and ":" in env_name.removeprefix("core/").removeprefix("gym:")
+    name = env_name.removeprefix("core/").removeprefix("gym:").removeprefix("envpool:")
+    return spec.plugin == "core" and ":" in name
 
 
 def _resolve(manager: Manager, names: dict[str, Any], origins: dict[str, str], experiment: str) -> Choice:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from gymnasium.vector import VectorEnv
 
 from sf_core.envs.adapters.common import TENSOR_DEVICE
+from sf_core.envs.adapters.envpool import EnvPoolVector, is_pool
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.pettingzoo import as_lists, is_pettingzoo_env
 from sf_core.envs.adapters.single import SingleEnvs
@@ -166,6 +167,8 @@ def _vector_adapter(
         raise UsageError(
             f"env {name!r}: its vector_factory returned a {type(env).__name__}; return a gymnasium.vector.VectorEnv"
         )
+    if is_pool(env):
+        env = EnvPoolVector(env)
     if env.num_envs != num_envs:
         raise UsageError(
             f"env {name!r}: its vector_factory made {env.num_envs} envs where {num_envs} were asked for; "

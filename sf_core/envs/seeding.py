@@ -35,6 +35,10 @@ class SeedSource:
         self.first_env_id = first_env_id
         self.given: list[int] = []
 
+    def derived_from(self, seed: int | None) -> list[int] | list[None]:
+        """One seed for each env, or as many times None."""
+        return [None] * self._num_envs if seed is None else list(env_seeds(seed, self._num_envs, self._first_env_id))
+
     def seeds_for(self, seed: int | Sequence[int] | None) -> list[int] | None:
         """One seed for each env, or None for a reset that goes on with the envs' own random state."""
         unused, self._unused = self._unused, None

@@ -95,6 +95,18 @@ class AgentVector(Protocol):
     def inform(self, training_info: Mapping[str, Any]) -> None:
         """What envs with `TrainingInfoInterface` are told when their next episode ends."""
 
+    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> dict[str, np.ndarray] | None:
+        """Let env `i` take `num_steps[i]` random actions, so that episodes of one length do not end together.
+
+        Args:
+            num_steps: one number for each env.
+            seed: of the actions; each env has its own, derived from it and its number in the run. None: any.
+
+        Returns:
+            What to act on next, key -> `[N, *space]`; None if nothing was done: native vectors cannot be stepped one by
+            one, and an env that masks actions may not take any.
+        """
+
     def render(self) -> np.ndarray | None:
         """A picture of the first env, if its render mode gives one."""
 

@@ -20,7 +20,7 @@ _WARM_UPS = 3  # runs before a recording, in which libraries choose their kernel
 
 def capture(run: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
     """Record what `run` launches; the returned function launches it again and returns the same tensors, rewritten."""
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(_WARM_UPS):

@@ -56,6 +56,15 @@ def sf_environments() -> Iterator[EnvSpec]:
         summary="a PettingZoo module, parallel or turn by turn: pettingzoo:butterfly/pistonball-v6",
     )
     yield EnvSpec(
+        name="envpool:",
+        family=True,
+        factory="sf_core.envs.envpool_envs:make_envpool",
+        vector_factory="sf_core.envs.envpool_envs:make_envpool_envs",
+        requires=("envpool",),
+        fix="pip install envpool",
+        summary="any EnvPool id, stepped by its own threads: envpool:Pong-v5",
+    )
+    yield EnvSpec(
         name="CartPole-v1",
         factory=GYMNASIUM_FACTORY,
         requires=("gymnasium",),

@@ -128,7 +128,8 @@ class EnvSpec(Spec):
         args: flags of this env.
         metrics: names it reports in `episode_extra_stats`.
         vector_factory: ref to `f(full_env_name, cfg, env_configs, render_mode=None, **params)`, which builds one
-            `gymnasium.vector.VectorEnv` of `len(env_configs)` envs natively.
+            `gymnasium.vector.VectorEnv` of `len(env_configs)` envs natively: over arrays, over torch tensors that stay
+            on a device (`metadata["tensor_device"]` names it; needs `--serial_mode=True`), or an EnvPool.
         family: `name` is a prefix (`"gym:"`, `"dmlab_"`) that stands for any number of envs.
         worker_init: ref to `f(cfg, worker_index)`, called once per env process.
         fork_safe: the env's module may be imported in a process that is forked afterwards.

@@ -32,7 +32,7 @@ class BatchLoader:
     def __init__(self, buffers: FieldArrays[Any], device: torch.device, staged: bool | None = None) -> None:
         self._buffers, self._device = buffers, device
         cuda = device.type == "cuda" and isinstance(buffers, RolloutBuffers)
-        self._stream = torch.cuda.Stream(device) if cuda else None
+        self._stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
         self._thread: ThreadPoolExecutor | None = None
         if cuda if staged is None else staged:
             self._thread = ThreadPoolExecutor(1, "sf-batch-loader")
@@ -59,6 +59,6 @@ class BatchLoader:
         batch = read_batch(self._buffers, slots, self._transfer.to_device)
         if self._stream is None:
             return batch, None
-        loaded = torch.cuda.Event()
+        loaded = torch.cuda.Event()  # type: ignore[no-untyped-call]
         loaded.record(self._stream)
         return batch, loaded

@@ -50,7 +50,8 @@ class HostTransfer:
         with torch.cuda.stream(self._stream):  # nothing, where there is no stream
             tensor = host.to(self._device, non_blocking=True, copy=True)
             if self._pin:
-                self._copied.setdefault(name, torch.cuda.Event()).record(torch.cuda.current_stream(self._device))
+                event = self._copied.setdefault(name, torch.cuda.Event())  # type: ignore[no-untyped-call]
+                event.record(torch.cuda.current_stream(self._device))
         return tensor
 
     def to_host(self, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

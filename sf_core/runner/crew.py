@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -21,8 +21,9 @@ from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.shared_memory import SharedFile
 from sf_core.runner.layout import GroupPlace
 from sf_core.runner.messages import Connect
-from sf_core.runner.process import Role, core_numbers, pipe, start_process
+from sf_core.runner.process import GPUS, Role, core_numbers, pipe, start_process
 from sf_core.runner.watchdog import Watchdog
+from sf_core.utils.errors import UsageError
 
 _PATIENCE_S = 4.0  # for a process that was asked to end; envs are being closed
 
@@ -100,7 +101,8 @@ class Crew:
 
         row = 1 + len(self.inference) + worker
         cores = _cores_of(worker, cfg.num_workers) if cfg.set_workers_cpu_affinity else ()
-        role = Role(f"sf-rollout {worker}", 1, self._nice, cores, os.getpid())
+        gpus = gpu_of(worker, cfg.actor_worker_gpus, os.environ.get(GPUS))
+        role = Role(f"sf-rollout {worker}", 1, self._nice, cores, os.getpid(), gpus)
         here, there = pipe()
         pairs = [pipe() for _ in self.inference]
         longest = 0 if cfg.benchmark or not cfg.async_rl or attempt else cfg.decorrelate_experience_max_seconds
@@ -170,6 +172,31 @@ class Crew:
         process = self._start(role, inference_entry, self._plan.model, index, 1 + index, self._memory, there)
         there.close()
         return Member("inference", index, role, 1 + index, process, here)
+
+
+def gpu_of(worker: int, gpus: Sequence[int], visible: str | None) -> str | None:
+    """The one GPU that the envs of a worker see: `gpus` in turns, counted among those the run sees; None for no say.
+
+    Args:
+        worker: its index.
+        gpus: `--actor_worker_gpus`.
+        visible: `CUDA_VISIBLE_DEVICES` of the run; its entries may be numbers or identifiers (`GPU-...`, `MIG-...`).
+
+    Raises:
+        UsageError: the run does not see that many.
+    """
+    if not gpus:
+        return None
+    gpu = gpus[worker % len(gpus)]
+    if visible is None:
+        return str(gpu)
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    if gpu >= len(names):
+        raise UsageError(
+            f"--actor_worker_gpus names GPU {gpu}, but {GPUS}={visible} lets this run see {len(names)}; they are "
+            "counted from 0 among those."
+        )
+    return names[gpu]
 
 
 def _cores_of(worker: int, num_workers: int) -> tuple[int, ...]:

@@ -30,6 +30,8 @@ from sf_core.utils.log import log
 START_METHOD = "SF_START_METHOD"
 """Environment variable: `spawn` (the default) or `forkserver`."""
 
+GPUS = "CUDA_VISIBLE_DEVICES"
+
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -69,6 +71,7 @@ class Role:
         niceness: added to that of the runner.
         cores: it is pinned to; empty for any.
         runner: process id of the runner.
+        gpus: what `CUDA_VISIBLE_DEVICES` says in it; None is what it says in the runner.
     """
 
     title: str
@@ -76,6 +79,7 @@ class Role:
     niceness: int = 0
     cores: tuple[int, ...] = ()
     runner: int = 0
+    gpus: str | None = None
 
 
 def pipe() -> tuple[Connection, Connection]:
@@ -107,6 +111,8 @@ def begin_process(role: Role, control: Connection) -> None:
     signal.signal(signal.SIGTERM, _leave_to_runner)
     _end_with_runner(role.runner)
     lead_group()
+    if role.gpus is not None:  # here, since a forkserver's children have the environment it was started with
+        os.environ[GPUS] = role.gpus
     faulthandler.enable()  # a crash, or the SIGABRT that a silent process gets, leaves a stack dump on stderr
     try:
         from setproctitle import setproctitle

@@ -23,6 +23,7 @@ from sf_core.runner.layout import GroupPlace, derived_seed
 from sf_core.runner.messages import Attach, EnvFailed, Filled, Grant, Up
 from sf_core.runner.process import Role, begin_process, failures_to
 from sf_core.runner.vitals import Pulse
+from sf_core.sampler.decorrelation import random_steps
 from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.mailbox import MESSAGE, READ_SIZE
 from sf_core.sampler.messages import InferenceRequest
@@ -105,7 +106,10 @@ class _RolloutProcess:
         self._failures = [0] * len(task.groups)
         self._to_inference = [task.inference[place.inference].fileno() for place in task.groups]
         self.worker = RolloutWorker(
-            [self._make_group(place, vector) for place, vector in zip(task.groups, vectors, strict=True)]
+            [
+                self._make_group(place, vector, self._random_steps(place))
+                for place, vector in zip(task.groups, vectors, strict=True)
+            ]
         )
         self.worker.reset(self._seed)
 
@@ -115,8 +119,7 @@ class _RolloutProcess:
         poller = select.poll()
         for connection in (control, *self._task.inference):
             poller.register(connection.fileno(), select.POLLIN)
-        if self._task.first_wait_s:
-            time.sleep(self._task.first_wait_s)
+        self._wait(self._task.first_wait_s)
         self._pulse.worked()
         while True:
             events = poller.poll(_LONGEST_WAIT_MS)
@@ -133,6 +136,13 @@ class _RolloutProcess:
                     for group, t in MESSAGE.iter_unpack(answers):
                         self._do(group, t, None)
             self._pulse.worked()
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, with signs of life."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, _LONGEST_WAIT_MS / 1000))
+            self._pulse.waited()
 
     def _do(self, group: int, t: int, grant: Grant | None) -> None:
         """The group's next move: begin a rollout, take step `t`, or report that row T was answered."""
@@ -175,7 +185,13 @@ class _RolloutProcess:
         self.worker = RolloutWorker(groups)
         self._task.control.send(EnvFailed(place.group, sentence, trace))
 
-    def _make_group(self, place: GroupPlace, vector: AgentVector) -> EnvGroup:
+    def _random_steps(self, place: GroupPlace) -> tuple[int, ...]:
+        cfg = self._task.cfg
+        if not cfg.decorrelate_envs_on_one_worker:
+            return ()
+        return random_steps(cfg.rollout, cfg.num_envs_per_worker, place.first_env, place.num_envs)
+
+    def _make_group(self, place: GroupPlace, vector: AgentVector, steps: tuple[int, ...] = ()) -> EnvGroup:
         cfg = self._task.cfg
         return EnvGroup(
             vector,
@@ -183,4 +199,5 @@ class _RolloutProcess:
             first_agent=place.first_agent,
             reward_scale=cfg.reward_scale,
             reward_clip=cfg.reward_clip,
+            random_steps=steps,
         )

@@ -31,6 +31,7 @@ from sf_core.rollout.buffers import FieldArrays, RolloutBuffers
 from sf_core.rollout.slots import SlotTable
 from sf_core.rollout.tensor_buffers import TensorBuffers
 from sf_core.runner.threads import ThreadBudget, thread_budget
+from sf_core.sampler.decorrelation import random_steps
 from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.rollout_worker import RolloutWorker
@@ -116,7 +117,9 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
         inference = TensorInference(policy, tensors, vector.num_agents, generator=actions)
     else:
         buffers = arrays = RolloutBuffers(space, parts, **table)
-        worker = RolloutWorker([EnvGroup(vector, arrays, **rewards)])
+        steps = random_steps(cfg.rollout, cfg.num_envs_per_worker, 0, vector.num_envs)
+        steps = steps if cfg.decorrelate_envs_on_one_worker else ()
+        worker = RolloutWorker([EnvGroup(vector, arrays, random_steps=steps, **rewards)])
         inference = InferenceWorker(policy, arrays, vector.num_agents, generator=actions)
     return SerialParts(
         worker=worker,

@@ -34,6 +34,7 @@ class EnvGroup:
         reward_scale: factor on every reward, applied first.
         reward_clip: bound on the absolute value of a scaled reward.
         policy_id: the policy that plays all agents of the group.
+        random_steps: taken by each env after a reset, before the policy acts; nothing means none.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class EnvGroup:
         reward_scale: float = 1.0,
         reward_clip: float = np.inf,
         policy_id: int = 0,
+        random_steps: Sequence[int] = (),
     ) -> None:
         self.vector = vector
         self.num_agents = vector.num_agents
@@ -54,6 +56,7 @@ class EnvGroup:
         self._reward_scale = np.float32(reward_scale)
         self._reward_clip = np.float32(reward_clip)
         self._policy_id = policy_id
+        self._random_steps = random_steps
         self._stats = EpisodeStats(vector.num_agents, first_agent, policy_id)
         self._finished: list[FinishedEpisode] = []
         self._observation: dict[str, np.ndarray] = {}
@@ -70,9 +73,14 @@ class EnvGroup:
     def reset(self, seed: int | Sequence[int] | None = None) -> None:
         """Start new episodes everywhere (see `AgentVector.reset` for what `seed` may be)."""
         self._observation = self.vector.reset(seed)
-        self._episode_start = np.ones(self.num_agents, bool)
+        self._episode_start = np.ones(self.num_agents, bool)  # also midway: the policy remembers nothing yet
         self._final_rows = self._approximate_rows = NO_ROWS
         self._stats.reset()
+        if any(self._random_steps):
+            later = self.vector.play_randomly(self._random_steps, seed if isinstance(seed, int) else None)
+            if later is not None:
+                self._observation = later
+                self._stats.begin_midway(np.repeat(np.asarray(self._random_steps) > 0, self.vector.agents_per_env))
 
     def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
         """From here on rows are written to `slots` (`[N]`, one for each agent); writes row 0.

@@ -22,16 +22,17 @@ class EpisodeStats:
         self._policy_id = policy_id
         self._return = np.zeros(num_agents, np.float64)
         self._length = np.zeros(num_agents, np.int64)
+        self._whole = np.ones(num_agents, bool)
 
     def update(self, step: TimeStep) -> list[FinishedEpisode]:
-        """Count one step; returns the episodes it ended (those in which no step was taken are not reported)."""
+        """Count one step; returns the whole episodes it ended (one in which no step was taken is not reported)."""
         self._return += np.where(step.valid, step.reward, 0.0)
         self._length += step.valid & step.active
         if not step.episode_end.any():
             return []
         finished = []
         for row in np.flatnonzero(step.episode_end):
-            if self._length[row] > 0:
+            if self._length[row] > 0 and self._whole[row]:
                 finished.append(
                     FinishedEpisode(
                         agent=self._first_agent + int(row),
@@ -43,9 +44,15 @@ class EpisodeStats:
                 )
         self._return[step.episode_end] = 0.0
         self._length[step.episode_end] = 0
+        self._whole[step.episode_end] = True
         return finished
+
+    def begin_midway(self, rows: np.ndarray) -> None:
+        """The episodes now in progress in these rows (`[N]` bool) began unseen: they are not reported."""
+        self._whole = ~rows
 
     def reset(self) -> None:
         """Forget the episodes in progress (their envs were reset from outside)."""
         self._return[:] = 0.0
         self._length[:] = 0
+        self._whole[:] = True

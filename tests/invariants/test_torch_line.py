@@ -17,7 +17,7 @@ SIMULATORS = ("cv2", "ale_py", "vizdoom", "jax")
 
 NUMPY_TOO = {
     "rollout": ("fields", "buffers", "slots", "shared_memory"),
-    "sampler": ("rollout_worker", "env_group", "messages", "episode_stats", "mailbox"),
+    "sampler": ("rollout_worker", "env_group", "messages", "episode_stats", "mailbox", "decorrelation"),
     "runner": ("rollout_process",),
 }
 

@@ -1,6 +1,7 @@
-"""Envs that fail on purpose."""
+"""Envs that fail on purpose, or tell what their process sees."""
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,23 @@ def make_crashing(full_env_name, cfg, env_config, render_mode=None):
 
 def make_hanging(full_env_name, cfg, env_config, render_mode=None):
     return Hanging(env_config.env_id)
+
+
+class Telling(CountingEnv):
+    """At its first step in a rollout worker it writes down when that was, and which GPUs it sees."""
+
+    def __init__(self, env_config, folder):
+        super().__init__(env_config.env_id)
+        self._file = Path(folder) / f"worker_{env_config.worker_index}.json"
+
+    def step(self, action):
+        if not self._file.exists() and "sf-rollout" in open("/proc/self/cmdline").read():  # noqa: SIM115
+            self._file.write_text(json.dumps([time.time(), os.environ.get("CUDA_VISIBLE_DEVICES")]))
+        return super().step(action)
+
+
+def make_telling(full_env_name, cfg, env_config, render_mode=None):
+    return Telling(env_config, cfg.train_dir)
 
 
 def make_fragile(full_env_name, cfg, env_config, render_mode=None):

@@ -148,3 +148,14 @@ def test_a_crash_at_start_up_ends_the_run_at_once_with_its_cause(tmp_path):
     assert re.search(
         r"sf-rollout \d was killed by SIGSEGV before its first rollout", runs.result_of(tmp_path)["reason"]
     )
+
+
+def test_workers_are_spread_in_time_and_over_gpus(tmp_path):
+    flags = ("--env=py:fragile_envs:make_telling", "--decorrelate_experience_max_seconds=6")
+    flags += ("--decorrelate_envs_on_one_worker=False", "--actor_worker_gpus", "2", "0")
+    files = [tmp_path / f"worker_{worker}.json" for worker in range(2)]
+    with runs.Command(tmp_path, *flags, path=str(HERE)) as command:
+        command.until(lambda: all(file.exists() and file.read_text() for file in files), "a worker never stepped")
+    (first_s, first_gpu), (second_s, second_gpu) = (json.loads(file.read_text()) for file in files)
+    assert second_s - first_s > 2.0  # worker 1 of 2 waits half of 6 seconds; both were started at the same time
+    assert (first_gpu, second_gpu) == ("2", "0")

@@ -83,14 +83,17 @@ ENGINE = OptionGroup(
             type=INT,
             default=0,
             low=0,
-            help=f"longest wait of a worker before its first rollout, to spread workers in time; {_PARALLEL}",
+            help="longest wait of a worker before its first rollout, to spread workers in time: worker i waits "
+            f"i/num_workers of it; {_PARALLEL}, in turns (--async_rl=False) and with --benchmark=True",
         ),
         Option(
             name="decorrelate_envs_on_one_worker",
             type=BOOL,
             default=True,
-            automatic="environments of one group are stepped together; each has a seed of its own",
-            help="random first steps, different for every environment of a worker",
+            help="environment k of a worker first takes k rollouts of random steps, 5,000 in all at most; no effect on "
+            "native vector environments",
+            differs="a worker takes 5,000 random steps at most (there no limit), and the episodes they begin are not "
+            "reported",
         ),
         Option(
             name="actor_worker_gpus",
@@ -98,7 +101,8 @@ ENGINE = OptionGroup(
             default=[],
             many=True,
             low=0,
-            help=f"GPUs that workers may use for their environments; {_PARALLEL}",
+            help="GPUs that environments may use, one for each worker, in turns (sets CUDA_VISIBLE_DEVICES there); not "
+            f"set, they see what the run sees; {_PARALLEL}",
         ),
         Option(
             name="set_workers_cpu_affinity",

@@ -16,6 +16,7 @@ from sf_core.envs.adapters.common import first_frame, observation_arrays, render
 from sf_core.envs.checks import check_pair, flat_spaces
 from sf_core.envs.env_utils import TrainingInfoInterface, find_interface
 from sf_core.envs.seeding import SeedSource
+from sf_core.envs.spaces import is_action_mask
 from sf_core.utils.errors import UsageError
 
 
@@ -77,6 +78,17 @@ class ListedEnvs:
             raise
         return self._observation
 
+    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> dict[str, np.ndarray] | None:
+        """See `AgentVector.play_randomly`."""
+        if any(is_action_mask(key) for key in self.observation_space.spaces):
+            return None
+        seeds = self._seeds.derived_from(seed)
+        for index, (env, steps) in enumerate(zip(self._envs, num_steps, strict=True)):
+            env.action_space.seed(seeds[index])
+            for _ in range(steps):
+                self._play(index)
+        return self._observation
+
     def inform(self, training_info: Mapping[str, Any]) -> None:
         """See `AgentVector.inform`."""
         self._training_info = training_info
@@ -99,4 +111,8 @@ class ListedEnvs:
 
     def _begin(self, index: int, observation: Any, info: Any) -> None:
         """Check and store what env `index` returned from a reset from outside."""
+        raise NotImplementedError
+
+    def _play(self, index: int) -> None:
+        """Take one random step in env `index` and store what to act on next."""
         raise NotImplementedError

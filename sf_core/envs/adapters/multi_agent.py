@@ -114,6 +114,12 @@ class MultiAgentEnvs(ListedEnvs):
         self._check_observations(observation)
         self._store(first, observation)
 
+    def _play(self, index: int) -> None:
+        env, first = self._envs[index], index * self.agents_per_env
+        observations, _, _, _, infos = env.step([env.action_space.sample() for _ in range(self.agents_per_env)])
+        self._note_active(first, infos)
+        self._store(first, observations)
+
     def _store(self, first: int, observations: Sequence[Any]) -> None:
         if not self._composite and not any(observation is None for observation in observations):
             self._observation[LONE_OBSERVATION][first : first + self.agents_per_env] = observations

@@ -84,6 +84,11 @@ class SingleEnvs(ListedEnvs):
         check_observation(self.name, self._raw_observation_space, observation)
         self._store(self._observation, index, observation)
 
+    def _play(self, index: int) -> None:
+        env = self._envs[index]
+        observation, _, over, cut, _ = env.step(env.action_space.sample())
+        self._store(self._observation, index, env.reset()[0] if over or cut else observation)
+
     def _store(self, arrays: dict[str, np.ndarray], index: int, observation: Any) -> None:
         # Assignment copies, and takes lists and arrays of any layout: the env may reuse its own array at once.
         if self._composite:

@@ -135,6 +135,9 @@ class VectorEnvs:
         if self._informed is not None:
             self._informed.set_training_info(training_info)
 
+    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> None:
+        """See `AgentVector.play_randomly`: these envs move together or not at all."""
+
     def render(self) -> np.ndarray | None:
         """See `AgentVector.render`."""
         try:
