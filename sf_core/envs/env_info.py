@@ -22,7 +22,7 @@ import numpy as np
 from gymnasium.spaces import Dict, Space
 
 from sf_core.envs.create_env import create_agent_vector
-from sf_core.envs.spaces import action_parts
+from sf_core.envs.mask_check import MaskCheck
 from sf_core.envs.timestep import AgentVector
 from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
 from sf_core.utils.errors import UsageError
@@ -115,25 +115,25 @@ def probe_env(plan: EnvPlan, cfg: Any) -> EnvInfo:
 def _look(plan: EnvPlan, cfg: Any) -> EnvInfo:
     vector = create_agent_vector(plan, cfg, 1)
     try:
-        vector.reset()
-        parts = action_parts(vector.action_space)
-        actions = {part.name: np.zeros((vector.num_agents, *part.shape), part.dtype) for part in parts}
-        vector.step(actions)
+        masks = MaskCheck(vector.name, vector.observation_space.spaces, vector.action_space)
+        observation = vector.reset()
+        step = vector.step(masks.first_legal(observation, vector.num_agents))
         if vector.agents_per_env > 1:
-            _look_at_ends(vector, actions)
+            _look_at_ends(vector, masks, step.observation)
         return env_info_of(vector, int(getattr(cfg, "env_frameskip", 1)))
     finally:
         vector.close()
 
 
-def _look_at_ends(vector: AgentVector, actions: Mapping[str, np.ndarray]) -> None:
+def _look_at_ends(vector: AgentVector, masks: MaskCheck, observation: Mapping[str, np.ndarray]) -> None:
     """A multi-agent env must reset its agents itself; one that does not goes on saying that they are done."""
     until_s = time.monotonic() + _LONGEST_LOOK_S
     went_on = np.zeros(vector.num_agents, bool)  # had a step that did not end its episode
     ends_in_a_row = np.zeros(vector.num_agents, np.int64)
     began_anew = np.zeros(vector.num_agents, bool)
     while time.monotonic() < until_s and not began_anew.all():
-        step = vector.step(actions)
+        step = vector.step(masks.first_legal(observation, vector.num_agents))
+        observation = step.observation
         began_anew |= (ends_in_a_row > 0) & ~step.episode_end
         ends_in_a_row = np.where(step.episode_end, ends_in_a_row + 1, 0)
         went_on |= step.active & ~step.episode_end
