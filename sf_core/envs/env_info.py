@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Literal
@@ -22,7 +22,8 @@ import numpy as np
 from gymnasium.spaces import Dict, Space
 
 from sf_core.envs.create_env import create_agent_vector
-from sf_core.envs.spaces import ActionPart, action_parts, is_action_mask
+from sf_core.envs.mask_check import MaskCheck
+from sf_core.envs.spaces import action_parts, is_action_mask
 from sf_core.envs.timestep import AgentVector
 from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
 from sf_core.utils.errors import UsageError
@@ -128,28 +129,28 @@ def _look(plan: EnvPlan, cfg: Any, measure_s: float, tensors: Literal["refuse", 
     before = own_bytes()
     vector = create_agent_vector(plan, cfg, 1, tensors=tensors)
     try:
-        vector.reset()
-        parts = action_parts(vector.action_space)
-        actions = {part.name: np.zeros((vector.num_agents, *part.shape), part.dtype) for part in parts}
-        vector.step(actions)
+        masks = MaskCheck(vector.name, vector.observation_space.spaces, vector.action_space)
+        observation = vector.reset()
+        step = vector.step(masks.first_legal(observation, vector.num_agents))
         if vector.agents_per_env > 1:
-            _look_at_ends(vector, actions)
+            _look_at_ends(vector, masks, step.observation)
         info = env_info_of(vector, int(getattr(cfg, "env_frameskip", 1)))
         if measure_s:
-            info = replace(info, step_s=_step_s(vector, parts, measure_s), env_bytes=max(0, own_bytes() - before))
+            info = replace(info, step_s=_step_s(vector, measure_s), env_bytes=max(0, own_bytes() - before))
         return info
     finally:
         vector.close()
 
 
-def _look_at_ends(vector: AgentVector, actions: Mapping[str, np.ndarray]) -> None:
+def _look_at_ends(vector: AgentVector, masks: MaskCheck, observation: Mapping[str, np.ndarray]) -> None:
     """A multi-agent env must reset its agents itself; one that does not goes on saying that they are done."""
     until_s = time.monotonic() + _LONGEST_LOOK_S
     went_on = np.zeros(vector.num_agents, bool)  # had a step that did not end its episode
     ends_in_a_row = np.zeros(vector.num_agents, np.int64)
     began_anew = np.zeros(vector.num_agents, bool)
     while time.monotonic() < until_s and not began_anew.all():
-        step = vector.step(actions)
+        step = vector.step(masks.first_legal(observation, vector.num_agents))
+        observation = step.observation
         began_anew |= (ends_in_a_row > 0) & ~step.episode_end
         ends_in_a_row = np.where(step.episode_end, ends_in_a_row + 1, 0)
         went_on |= step.active & ~step.episode_end
@@ -162,10 +163,11 @@ def _look_at_ends(vector: AgentVector, actions: Mapping[str, np.ndarray]) -> Non
             )
 
 
-def _step_s(vector: AgentVector, parts: Sequence[ActionPart], measure_s: float) -> float:
+def _step_s(vector: AgentVector, measure_s: float) -> float:
     """Mean seconds of a step; 0 where random actions are not allowed."""
     if any(is_action_mask(key) for key in vector.observation_space):
         return 0.0
+    parts = action_parts(vector.action_space)
     rng = np.random.default_rng(0)
     low = {part.name: np.clip(part.low, -1, None) for part in parts}
     high = {part.name: part.high if part.kind == "discrete" else np.clip(part.high, None, 1) for part in parts}

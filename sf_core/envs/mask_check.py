@@ -30,7 +30,8 @@ class MaskCheck:
 
     def __init__(self, name: str, leaves: Mapping[str, Space[Any]], action_space: Space[Any]) -> None:
         self._name = name
-        parts = [part for part in action_parts(action_space) if part.kind == "discrete"]
+        self._parts = action_parts(action_space)
+        parts = [part for part in self._parts if part.kind == "discrete"]
         sizes = {f"{ACTION_MASK}/{part.name}": part.sizes for part in parts}
         sizes[ACTION_MASK] = tuple(size for part in parts for size in part.sizes)
         # leaf -> where each categorical begins among its choices; masks of no part are refused where the model is made
@@ -60,3 +61,26 @@ class MaskCheck:
                     f"env {self._name!r} returned the observation {leaf!r} with no legal choice for row {row}, which "
                     "had to act; leave at least one choice of every categorical legal, or end the episode"
                 )
+
+    def first_legal(self, observation: Mapping[str, np.ndarray], num_rows: int) -> dict[str, np.ndarray]:
+        """Actions that a strict env accepts: the first legal choice of each categorical, 0 where nothing is masked.
+
+        Args:
+            observation: key -> `[N, *space]`.
+            num_rows: N.
+
+        Returns:
+            part -> `[N, *part]`, as stored.
+        """
+        actions, at = {}, 0  # position in the mask of all parts
+        for part in self._parts:
+            actions[part.name] = np.zeros((num_rows, *part.shape), part.dtype)
+            own = f"{ACTION_MASK}/{part.name}"
+            leaf, first = (own, 0) if own in self.leaves else (ACTION_MASK, at)
+            at += sum(part.sizes)
+            if leaf in self.leaves and part.kind == "discrete":
+                mask = observation[leaf].reshape(num_rows, -1) != 0
+                ends = first + np.cumsum(part.sizes)
+                choices = [mask[:, end - size : end].argmax(1) for end, size in zip(ends, part.sizes, strict=True)]
+                actions[part.name] = np.stack(choices, 1).reshape(num_rows, *part.shape)
+        return actions

@@ -37,7 +37,7 @@ class SeedSource:
 
     def derived_from(self, seed: int | None) -> list[int] | list[None]:
         """One seed for each env, or as many times None."""
-        return [None] * self._num_envs if seed is None else list(env_seeds(seed, self._num_envs, self._first_env_id))
+        return [None] * self._num_envs if seed is None else list(env_seeds(seed, self._num_envs, self.first_env_id))
 
     def seeds_for(self, seed: int | Sequence[int] | None) -> list[int] | None:
         """One seed for each env, or None for a reset that goes on with the envs' own random state."""

@@ -26,7 +26,6 @@ from sf_core.learner.losses import (
     value_loss,
 )
 from sf_core.learner.segments import Segments
-from sf_core.model.action_distribution import ActionDistribution
 from sf_core.model.policy import Evaluation
 
 
@@ -67,7 +66,7 @@ def minibatch_loss(
     raw_advantage, value_target = advantage.flatten(), value_target.flatten()
     ratio = importance_ratio(evaluation.log_prob.flatten(), minibatch.behaviour_log_prob.flatten(), valid)
     distribution = evaluation.distribution
-    behaviour = _behaviour_distribution(distribution, minibatch.action_logits.flatten(0, 1))
+    behaviour = distribution.with_logits(minibatch.action_logits.flatten(0, 1))
     entropy = distribution.entropy()  # [N]
     with torch.set_grad_enabled(coefficients.kl_loss_coeff > 0):
         kl = distribution.kl_divergence(behaviour)  # [N]
@@ -125,12 +124,3 @@ def minibatch_loss(
             "max_abs_logprob": minibatch.action_logits.abs().amax(),
         }
     return terms, stats
-
-
-def _behaviour_distribution(target: ActionDistribution, logits: Tensor) -> ActionDistribution:
-    """The stored logits [N, P] over the same actions and with the same mask as the target's."""
-    mask = None
-    if target.legal is not None:  # [N, groups, choices], padded where groups differ in size
-        layout = target.layout
-        mask = target.legal.flatten(1) if layout.uniform else target.legal[:, layout.indices(logits.device).real]
-    return ActionDistribution(target.layout, logits, mask)

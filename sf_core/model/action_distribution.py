@@ -128,6 +128,7 @@ class ActionDistribution:
             )
         self.layout = layout
         self.logits = logits
+        self.mask = mask
         self.log_probs: Tensor | None = None  # [..., G, M]
         self.legal: Tensor | None = None  # [..., G, M] bool; None = all
         self.mean: Tensor | None = None  # [..., R]
@@ -162,6 +163,10 @@ class ActionDistribution:
             grouped = grouped.masked_fill(~legal, ILLEGAL_LOGIT)
         self.legal = legal
         self.log_probs = torch.log_softmax(grouped, dim=-1)
+
+    def with_logits(self, logits: Tensor) -> ActionDistribution:
+        """The distribution of other logits `[..., P]` over the same actions, with the same choices legal."""
+        return ActionDistribution(self.layout, logits, self.mask)
 
     # ---- actions ----
 

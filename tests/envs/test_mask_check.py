@@ -33,3 +33,14 @@ def test_masks_may_come_part_by_part():
 
 def test_without_a_mask_there_is_nothing_to_look_at():
     assert MaskCheck("maze", {"obs": spaces.Discrete(2)}, SPACE).leaves == ()
+
+
+def test_the_first_legal_choices_are_found_in_every_part():
+    masks = MaskCheck("maze", {"action_mask": spaces.MultiBinary(7)}, SPACE)
+    actions = masks.first_legal(one_array((0, 1, 0, 0, 1, 0, 1)), 2)
+    assert actions["0"].tolist() == [[1, 2], [0, 0]]
+    assert actions["1"].tolist() == [[0.0, 0.0]] * 2
+    assert actions["2"].tolist() == [1, 0]
+    masks = MaskCheck("maze", {"action_mask/2": spaces.MultiBinary(2)}, SPACE)
+    actions = masks.first_legal({"action_mask/2": np.array([[0, 1], [1, 0]])}, 2)
+    assert (actions["0"].tolist(), actions["2"].tolist()) == ([[0, 0]] * 2, [1, 0])

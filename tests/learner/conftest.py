@@ -145,7 +145,7 @@ def make_policy(cfg, observation_space=None, action_space=None, seed=1):
 
     torch.manual_seed(seed)
     observation_space = observation_space or spaces.Dict({"obs": spaces.Box(-np.inf, np.inf, (3,), np.float32)})
-    action_space = action_space or spaces.Discrete(3)
+    action_space = spaces.Discrete(3) if action_space is None else action_space
     factory = SimpleNamespace(
         make_model_encoder_func=make_encoder, make_model_core_func=make_core, make_model_decoder_func=make_decoder
     )

@@ -164,7 +164,7 @@ COMPONENTS = OptionGroup(
             name="core",
             type=STR,
             default="auto",
-            help="the memory: none, gru, lstm or a plugin's; auto follows --use_rnn and --rnn_type",
+            help="the memory: none, gru, lstm, attention or a plugin's; auto follows --use_rnn and --rnn_type",
             differs="new; `auto` means what the flags of Sample Factory select",
         ),
         Option(
