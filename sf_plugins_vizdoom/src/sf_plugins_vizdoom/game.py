@@ -37,7 +37,7 @@ class Game:
     task: Task
     file: Path
     controls: Controls
-    view: View = View()
+    view: View
     frame_skip: int = 4
     bot_difficulty: int | None = None
     record_to: Path | None = None

@@ -79,6 +79,7 @@ def sf_environments() -> Iterator[EnvSpec]:
             requires=("vizdoom",),
             missing=task.wad if task.wad in scenarios.SHA256 and scenarios.find(task.wad) is None else "",
             fix=scenarios.FETCH_COMMAND if task.wad in scenarios.SHA256 else "",
+            supplied_by="doom_scenarios_dir",
             summary=f"ViZDoom: {task.summary}",
             tags=_tags(task),
             defaults=_defaults(task),

@@ -63,8 +63,8 @@ class Task:
         hud, crosshair, weapon: whether they are drawn.
         game_args: further arguments for the engine.
         reward_scale: factor on the reward, shaping included.
-        measurements: what the observation has beside the screen: "", "status" (see `measurements.py`) or "variables" (as
-            they are).
+        measurements: what the observation has beside the screen: "", "status" (see `measurements.py`) or "variables"
+            (as they are).
         shaping: "", "gathering", or the name of a scheme in `shaping.py`.
         objective: what the policy is really for: "", "return" (without shaping), "frags" or "win".
         deathmatch: whether the map is made for several players, so that it needs their rules even for one.
