@@ -133,7 +133,7 @@ def full_cfg(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None)
     parser = _ours(parser)
     settled, cfg = _merged_cfg(parser, _words(argv))
     for spec in settled.choice.specs:
-        settled.manager.check_available(spec)
+        settled.manager.check_available(spec, cfg)
     return cfg
 
 

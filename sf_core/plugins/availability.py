@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from sf_core.plugins.specs import Spec
 from sf_core.utils.errors import UsageError
@@ -30,13 +32,19 @@ def unmet(spec: Spec) -> list[str]:
     return [*absent, spec.missing] if spec.missing else absent
 
 
-def check_available(spec: Spec) -> None:
+def check_available(spec: Spec, cfg: Mapping[str, Any] | None = None) -> None:
     """Refuse a component that cannot run here.
+
+    Args:
+        spec: the component.
+        cfg: the configuration, in which the user may say where the missing file is (`supplied_by`).
 
     Raises:
         UsageError: names what is absent and the command that helps.
     """
     absent = unmet(spec)
+    if cfg is not None and spec.supplied_by and cfg.get(spec.supplied_by):
+        absent = [name for name in absent if name != spec.missing]
     if not absent:
         return
     pip_names = [spec.requirements[name] for name in absent if name in spec.requirements]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pluggy
@@ -171,9 +171,9 @@ class Manager(Catalogue):
             raise ComponentError(unknown(kind, name, self._all(kind), self.by_name(), self.failed_sentence()))
         return choice, full_name
 
-    def check_available(self, spec: Spec) -> None:
+    def check_available(self, spec: Spec, cfg: Mapping[str, Any] | None = None) -> None:
         """Refuse a component whose packages or files are absent (`UsageError` with the command that helps)."""
-        check_available(spec)
+        check_available(spec, cfg)
 
     def owner_of_flag(self, flag: str) -> str | None:
         """Whose flag it is: "`--maze_size` belongs to env my_maze (plugin my_env)"; None if nobody's."""

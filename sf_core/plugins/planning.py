@@ -95,7 +95,7 @@ class _Planner:
             verb = " replaces" if choice.reason == "replaces" else ", registered for this run, is used instead of"
             self.notices.append(f"{spec.kind} {spec.qualified}{verb} {others}")
         if self.check:
-            self.manager.check_available(spec)
+            self.manager.check_available(spec, self.cfg)
         return spec
 
 

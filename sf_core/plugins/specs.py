@@ -69,6 +69,8 @@ class Spec:
         requires: top-level import names that must be installed, or `{import name: pip name}` where they differ.
         missing: set by the hook itself when a file or licence is absent, in words: `"battle.wad"`.
         fix: the command that helps when something is missing.
+        supplied_by: the option with which a user says where the missing thing is (`"scenarios_dir"`). Given, the run
+            starts, and the factory looks for itself.
         tags: free words for filtering.
         replaces: `"plugin/name"` of the component that this one deliberately takes over.
         plugin: the owner; stamped by the manager.
@@ -83,6 +85,7 @@ class Spec:
     requires: Mapping[str, str] | tuple[str, ...] = ()
     missing: str = ""
     fix: str = ""
+    supplied_by: str = ""
     tags: tuple[str, ...] = ()
     replaces: str | None = None
     plugin: str = ""

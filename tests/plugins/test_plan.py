@@ -127,6 +127,8 @@ def manager(plugin, manager_of):
             EnvSpec(name="absent", factory="p:f", requires={"absent_module_a": "absent-a", "absent_module_b": ""}),
             EnvSpec(name="licence", factory="p:f", missing="battle.wad", fix="get-battle-wad --accept"),
             EnvSpec(name="file_only", factory="p:f", missing="battle.wad"),
+            EnvSpec(name="own_files", factory="p:f", requires=("absent_module",), missing="x.wad", supplied_by="maps"),
+            EnvSpec(name="own_maps", factory="p:f", missing="x.wad", supplied_by="maps"),
             EncoderSpec(name="cnn", factory="p.model:CNN"),
             CoreSpec(name="memory", factory="p.model:Memory"),
             version="0.1",
@@ -193,6 +195,14 @@ def test_what_is_missing_is_said_with_the_remedy(manager, env, sentence):
     with pytest.raises(UsageError, match=sentence):
         build_plan({"env": env}, manager)
     assert isinstance(build_plan({"env": env}, manager, check=False), RunPlan)
+
+
+def test_what_is_missing_can_be_supplied_by_an_option(manager):
+    with pytest.raises(UsageError, match=r"needs x\.wad"):
+        build_plan({"env": "own_maps", "maps": None}, manager)
+    assert build_plan({"env": "own_maps", "maps": "/my/maps"}, manager).env.name == "own_maps"
+    with pytest.raises(UsageError, match="needs absent_module: pip"):  # a package is not a file
+        build_plan({"env": "own_files", "maps": "/my/maps"}, manager)
 
 
 def test_a_bare_folder_does_not_count_as_an_installed_package(tmp_path, monkeypatch):

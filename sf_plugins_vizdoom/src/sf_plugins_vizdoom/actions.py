@@ -35,7 +35,9 @@ class Controls:
         """Lay out the buttons in the order of the heads; `buttons` has their names."""
         self.buttons = tuple(button for head in heads for button in _buttons_of(head))
         tables = [_table(head) for head in heads]  # head -> choice -> values of its buttons; None for a real number
-        self._heads = [(table, head.limit if isinstance(head, Turn) else 0.0) for head, table in zip(heads, tables)]
+        self._heads = [
+            (table, head.limit if isinstance(head, Turn) else 0.0) for head, table in zip(heads, tables, strict=True)
+        ]
         parts = [
             spaces.Discrete(len(table)) if table is not None else spaces.Box(-1.0, 1.0, (1,), np.float32)
             for table in tables

@@ -55,12 +55,12 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
         """Start a new episode, and the engine if it does not run; episodes after a seeded one are reproducible too."""
         super().reset(seed=seed)
         episode_seed = int(self.np_random.integers(MAX_SEED))
-        if seed is not None and self.game.task.num_bots:
+        if seed is not None and self.game.task.is_multiplayer:
             self.close()  # bots carry the state of their random numbers from episode to episode
         agent = self._agent
         if not agent.player.engine.is_running:
             agent.player = self._new_player()
-            if self.game.task.num_bots:
+            if self.game.task.is_multiplayer:
                 self._lobby = network.Lobby(self.game.task, self.game.bot_difficulty)
                 agent.player.game.add_game_args(self._lobby.arguments(0))
         try:

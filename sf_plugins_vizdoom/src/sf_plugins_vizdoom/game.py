@@ -37,7 +37,7 @@ class Game:
     task: Task
     file: Path
     controls: Controls
-    view: View = View()
+    view: View
     frame_skip: int = 4
     bot_difficulty: int | None = None
     record_to: Path | None = None
@@ -100,6 +100,11 @@ def _game(cfg: Mapping[str, Any], task: Task, file: Path, controls: Controls) ->
         channels_last=cfg["pixel_format"] == "HWC",
     )
     record_to = Path(cfg["record_to"]).expanduser() if cfg.get("record_to") else None
+    if record_to is not None and task.is_multiplayer:
+        raise UsageError(
+            "--record_to: the engine cannot record and replay games of several players; `sf-enjoy --save_video` makes "
+            "a video of one"
+        )
     return Game(
         task=task,
         file=file,

@@ -5,8 +5,11 @@ infos. The game starts its next episode itself; `infos[agent]["final_observation
 time was up. This file does not know learning.
 
 Every agent is a player with an engine of its own, and all of them join one game over the loopback interface. The
-engines move in lock step, tic by tic, each from a thread of its own: an engine that ran ahead would wait for the others.
-If one of them dies, all are ended and the error is raised; a later `reset` starts a new game.
+engines move in lock step, tic by tic, each from a thread of its own: one that ran ahead would wait for the others. If
+one of them dies, all are ended and the error is raised; a later `reset` starts a new game.
+
+A seed fixes the maps, the monsters and the starting points, but not every tic: the engine's network code may apply an
+action one tic earlier or later.
 """
 
 from __future__ import annotations
@@ -22,7 +25,6 @@ from sf_core.envs.env_utils import RewardShapingInterface
 from sf_plugins_vizdoom import network
 from sf_plugins_vizdoom.agent import Agent
 from sf_plugins_vizdoom.game import Game
-from sf_plugins_vizdoom.player import demo_path, next_demo_index
 from sf_plugins_vizdoom.screen import Pixels
 from sf_plugins_vizdoom.tasks import TICS_PER_SECOND
 
@@ -62,7 +64,6 @@ class MultiDoomEnv(RewardShapingInterface):
         self._random = np.random.default_rng()
         self._lobby: network.Lobby | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._next_demo = next_demo_index(game.record_to) if game.record_to else 0
 
     def reset(self, seed: int | None = None) -> tuple[list[Any], list[dict[str, Any]]]:
         """Start a new episode for everybody, and the engines if they do not run."""
@@ -99,7 +100,6 @@ class MultiDoomEnv(RewardShapingInterface):
 
     def close(self) -> None:
         """End all engines; a later `reset` would start others."""
-        self._record_to_the_end()
         for agent in self._agents:
             agent.player.engine.kill()  # all of them first: none must wait for another
         for agent in self._agents:
@@ -126,12 +126,7 @@ class MultiDoomEnv(RewardShapingInterface):
         seed = int(self._random.integers(MAX_SEED))
         if self._lobby is None:
             self._join(seed)
-        demo = None
-        if self.game.record_to is not None:
-            demo = demo_path(self.game.record_to, self._next_demo)
-            demo.parent.mkdir(parents=True, exist_ok=True)
-            self._next_demo += 1
-        self._together(lambda index: self._agents[index].player.new_episode(seed, demo if index == 0 else None))
+        self._together(lambda index: self._agents[index].player.new_episode(seed))
         if self._lobby is not None:
             self._lobby.add_bots(self._agents[0].player.game)
 
@@ -167,10 +162,3 @@ class MultiDoomEnv(RewardShapingInterface):
 
     def _has_window(self, index: int) -> bool:
         return self.render_mode == "human" and index == 0
-
-    def _record_to_the_end(self) -> None:
-        """A demo is complete only when the episode after it has begun."""
-        if self.game.record_to is None or self._lobby is None:
-            return
-        if all(agent.player.engine.is_running for agent in self._agents):
-            self._together(lambda index: self._agents[index].player.game.new_episode())

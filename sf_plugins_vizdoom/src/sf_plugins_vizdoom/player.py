@@ -126,6 +126,8 @@ class Player:
             self.variables = dict(zip(self._variables, state.game_variables.tolist(), strict=True))
             for name, before in self._counted_before.items():
                 self.variables[name] -= before
+            if "HEALTH" in self.variables:  # who is crushed at a starting point is left with -999,900
+                self.variables["HEALTH"] = max(self.variables["HEALTH"], 0.0)
 
     @property
     def is_over(self) -> bool:

@@ -37,7 +37,7 @@ SCREEN_ARGS = (
     Arg("--wide_aspect_ratio", bool, False, "render 256x144 instead of 160x120 before shrinking: a wider view"),
     Arg("--doom_resolution", str, None, "what the engine renders before shrinking, as 320x240; overrules the above"),
     Arg("--timelimit", float, None, "minutes of game time after which an episode is truncated; None = the scenario's"),
-    Arg("--record_to", str, None, "directory in which the first environment records demos (python -m sf_plugins_vizdoom.demo)"),
+    Arg("--record_to", str, None, "directory where the first environment records demos, for sf_plugins_vizdoom.demo"),
     Arg("--doom_scenarios_dir", str, None, f"directory of maps, looked into first; also ${scenarios.VARIABLE}"),
 )
 
@@ -79,6 +79,7 @@ def sf_environments() -> Iterator[EnvSpec]:
             requires=("vizdoom",),
             missing=task.wad if task.wad in scenarios.SHA256 and scenarios.find(task.wad) is None else "",
             fix=scenarios.FETCH_COMMAND if task.wad in scenarios.SHA256 else "",
+            supplied_by="doom_scenarios_dir",
             summary=f"ViZDoom: {task.summary}",
             tags=_tags(task),
             defaults=_defaults(task),

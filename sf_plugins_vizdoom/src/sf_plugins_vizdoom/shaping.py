@@ -68,7 +68,7 @@ class DeltaShaping:
         self._weapon, self._steps_with_weapon = -1, 0
 
     def reward(self, variables: Variables) -> float:
-        """What this step adds. A player who has just come back to life starts with fresh health, which earns nothing."""
+        """What this step adds: nothing to a player who has just come back to life, with fresh health."""
         before, self._before = self._before, variables
         if before.get("DEAD", 0.0) and not variables.get("DEAD", 0.0):
             return 0.0

@@ -63,10 +63,11 @@ class Task:
         hud, crosshair, weapon: whether they are drawn.
         game_args: further arguments for the engine.
         reward_scale: factor on the reward, shaping included.
-        measurements: what the observation has beside the screen: "", "status" (see `measurements.py`) or "variables", as
-            they are.
+        measurements: what the observation has beside the screen: "", "status" (see `measurements.py`) or "variables"
+            (as they are).
         shaping: "", "gathering", or the name of a scheme in `shaping.py`.
         objective: what the policy is really for: "", "return" (without shaping), "frags" or "win".
+        deathmatch: whether the map is made for several players, so that it needs their rules even for one.
         num_agents: players that learn.
         num_bots: players that the game plays itself.
         respawn_delay: seconds a dead player waits in a game of several players.
@@ -89,6 +90,7 @@ class Task:
     measurements: str = ""
     shaping: str = ""
     objective: str = ""
+    deathmatch: bool = False
     num_agents: int = 1
     num_bots: int = 0
     respawn_delay: int = 0
@@ -96,7 +98,7 @@ class Task:
     @property
     def is_multiplayer(self) -> bool:
         """Whether it is played over the engine's network code."""
-        return self.num_agents > 1 or self.num_bots > 0
+        return self.deathmatch or self.num_agents > 1 or self.num_bots > 0
 
     @property
     def is_continuous(self) -> bool:
@@ -174,6 +176,7 @@ def _fight(wad: str, summary: str, action_heads: tuple[Head, ...], **changes: ob
         "variables": (*FIGHTING, *STANDINGS, *ARSENAL),
         "timeout": DUEL_MINUTES * TICS_PER_MINUTE,
         "crosshair": True,
+        "deathmatch": True,
         "measurements": "status",
         "shaping": "deathmatch",
         "objective": "win",

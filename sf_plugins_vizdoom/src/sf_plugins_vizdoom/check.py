@@ -1,0 +1,118 @@
+"""Does every task start, step and repeat itself? A table in Markdown.
+
+    python -m sf_plugins_vizdoom.check                      all tasks, 2,000 random steps, twice with one seed
+    python -m sf_plugins_vizdoom.check --steps=50 doom_basic doom_duel
+
+A task repeats itself if two runs with one seed and the same random actions give the same frames, rewards and ends to
+the last bit. Games of several engines cannot promise that: the engine's network code may apply an action a tic earlier
+or later. They are played once, to see that they run. Tasks whose map is missing are named. The exit code is 1 if a task
+failed, or did not repeat itself and should have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sf_core.utils.errors import UsageError
+from sf_plugins_vizdoom.env import DoomEnv, make_doom_env
+from sf_plugins_vizdoom.tasks import TASKS
+
+SETTINGS = {"env_frameskip": 4, "res_w": 128, "res_h": 72, "wide_aspect_ratio": False, "pixel_format": "CHW"}
+
+
+@dataclass(frozen=True)
+class Played:
+    """One run of random actions.
+
+    Attributes:
+        digest: of everything the environment returned.
+        episodes: how many ended.
+        seconds: it took, without the start of the engines.
+    """
+
+    digest: str
+    episodes: int
+    seconds: float
+
+
+def play(name: str, steps: int, seed: int) -> Played:
+    """Take random steps; observations are checked against their space."""
+    env = make_doom_env(name, SETTINGS, {}, task=name)
+    seen = hashlib.sha256()
+    try:
+        env.action_space.seed(seed)
+        _note(seen, env.observation_space, env.reset(seed=seed)[0])
+        episodes, started_s = 0, time.monotonic()
+        for _ in range(steps):
+            if isinstance(env, DoomEnv):
+                observation, reward, over, cut, _ = env.step(env.action_space.sample())
+                ended = over or cut
+            else:
+                actions = [env.action_space.sample() for _ in range(env.num_agents)]
+                observation, reward, all_over, all_cut, _ = env.step(actions)
+                ended = all_over[0] or all_cut[0]
+            seen.update(np.array([*np.atleast_1d(reward), ended], np.float64).tobytes())
+            if ended:
+                episodes += 1
+                if isinstance(env, DoomEnv):
+                    observation = env.reset()[0]
+            _note(seen, env.observation_space, observation)
+        return Played(seen.hexdigest(), episodes, time.monotonic() - started_s)
+    finally:
+        env.close()
+
+
+def row(name: str, steps: int) -> tuple[str, bool]:
+    """A row of the table, and whether all is well."""
+    task = TASKS[name]
+    try:
+        runs = [play(name, steps, seed=0) for _ in range(2 if task.num_agents == 1 else 1)]
+    except UsageError as error:
+        return f"| {name} | | | | {error} |", True
+    except Exception as error:
+        return f"| {name} | | | | failed: {type(error).__name__}: {error} |", False
+    players = f"{task.num_agents} + {task.num_bots}" if task.is_multiplayer else "1"
+    repeats = len({run.digest for run in runs}) == 1
+    said = "–" if len(runs) == 1 else "yes" if repeats else "NO"
+    rate = steps * len(runs) / sum(run.seconds for run in runs)
+    return f"| {name} | {players} | {runs[0].episodes} | {rate:.0f} | {said} |", repeats
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m sf_plugins_vizdoom.check", description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="TASK", help="all of them if none is named")
+    parser.add_argument("--steps", type=int, default=2000, help="env steps of 4 tics")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.names if name not in TASKS]
+    if unknown:
+        parser.error(f"no task is called {', '.join(unknown)}; there are {', '.join(TASKS)}")
+    print(f"| task | agents + bots | episodes in {chosen.steps} steps | env steps/s | same seed, same run |")
+    print("|---|---|---|---|---|", flush=True)
+    good = True
+    for name in chosen.names or TASKS:
+        line, well = row(name, chosen.steps)
+        print(line, flush=True)
+        good &= well
+    return 0 if good else 1
+
+
+def _note(seen: Any, space: Any, observation: Any) -> None:
+    """Add an observation, or a list of them, to a digest."""
+    for one in observation if isinstance(observation, list) else [observation]:
+        if not space.contains(one):
+            raise ValueError("an observation is not in its space")
+        for array in one.values() if isinstance(one, dict) else [one]:
+            seen.update(np.ascontiguousarray(array).tobytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
