@@ -69,7 +69,7 @@ def _counting_envs():
     ids=[*MODES, *SLOW_MODES],
 )
 def test_rollouts_are_those_of_the_script_and_no_older_than_promised(mode, tmp_path):
-    flags = [flag for part in mode for flag in part]
+    flags = [flag for part in mode for flag in part] + ["--decorrelate_envs_on_one_worker=False"]
     # `collected` also proves that nobody writes to a slot while the learner has it
     _, rollouts, scalars = runs.collected(tmp_path, f"--train_for_env_steps={8 * runs.DATASET}", *flags)
     assert len(scalars) >= 8
