@@ -89,6 +89,7 @@ def _add_measuring(parser: argparse.ArgumentParser, command: str) -> None:
         help="seconds for each mode to find the best; 0 = the usual mode",
     )
     parser.add_argument("--part_seconds", type=float, default=effort.part_s, help="for each part of the parts limit")
+    parser.add_argument("--device", default=effort.device, help="of the networks in training workloads: cpu or cuda")
     parser.add_argument("--cell_seconds", type=float, default=8.0, help="for each cell of the scaling table")
     parser.add_argument("--workers", type=int, nargs="+", default=(1, 2, 4, 8, 16), help="of the scaling table")
     parser.add_argument("--envs", type=int, nargs="+", default=(1, 4, 16, 64), help="per worker, of the scaling table")
@@ -113,7 +114,7 @@ def _measure(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # contenders are ended on the way out
     results, peers, begin_s = Results(args.json), Peers(args.peers), time.monotonic()
-    effort = Effort(args.seconds, args.warmup, args.repeat, args.choose, args.part_seconds)
+    effort = Effort(args.seconds, args.warmup, args.repeat, args.choose, args.part_seconds, args.device)
     small = 1 if args.command == "quick" else args.repeat
 
     def say(text: str) -> None:

@@ -22,7 +22,6 @@ from sf_core import parse_full_cfg, parse_sf_args
 from sf_core.cfg.checks import check
 from sf_core.envs.seeding import env_seeds
 from sf_core.plugins.manager import build_plan, get_manager
-from sf_core.rollout.slots import SlotState
 from sf_core.rollout.train_batch import take_batch
 from sf_core.runner.wiring import build_serial_parts, build_vector
 from sf_core.utils.attr_dict import AttrDict
@@ -91,8 +90,8 @@ class Network:
         self._parts = parts = build_serial_parts(cfg, plan, vector)
         torch.set_num_threads(cfg.torch_threads)
         self._cfg, self._device = cfg, torch.device(parts.policy.device)
-        self._collect()
-        taken = parts.slots.take(parts.rollouts_per_dataset)
+        rollouts = self._collect()
+        taken = np.resize(rollouts, parts.rollouts_per_dataset)  # each as often as the dataset needs it
         self._batch = take_batch(parts.buffers, taken, self._device)
         rows = np.resize(np.arange(len(taken) * cfg.rollout), num_agents)
         self._observation = {
@@ -102,18 +101,17 @@ class Network:
         self._state = torch.zeros(num_agents, parts.policy.rnn_size, device=self._device)
         vector.close()
 
-    def _collect(self) -> None:
-        """Rollouts for one dataset, as the serial engine collects them."""
+    def _collect(self) -> np.ndarray:
+        """A rollout of every agent, as the serial engine collects them; returns their slots."""
         parts = self._parts
         parts.worker.reset(1)
-        while parts.slots.count(SlotState.READY) < parts.rollouts_per_dataset:
-            slots = parts.slots.claim(parts.worker.num_agents)
-            request = parts.worker.begin(0, slots)
+        slots = parts.slots.claim(parts.worker.num_agents)
+        request = parts.worker.begin(0, slots)
+        parts.inference.answer([request])
+        while request.t < self._cfg.rollout:
+            request = parts.worker.advance(0, request.t)
             parts.inference.answer([request])
-            while request.t < self._cfg.rollout:
-                request = parts.worker.advance(0, request.t)
-                parts.inference.answer([request])
-            parts.slots.submit(slots)
+        return slots
 
     def act(self) -> int:
         """One forward pass for all agents of the run."""
@@ -144,8 +142,8 @@ def main() -> None:
     if args.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, args.cores)
     argv = [
-        *args.flags, "--serial_mode=True", "--async_rl=False", "--num_workers=1", "--seed=1",
-        "--max_policy_lag=1000000", f"--num_envs_per_worker={args.env_share}", f"--torch_threads={args.threads}",
+        *args.flags, "--async_rl=True", "--num_workers=1", "--worker_num_splits=1", "--seed=1",
+        f"--num_envs_per_worker={args.env_share}", f"--torch_threads={args.threads}",
     ]  # fmt: skip
     partial, _ = parse_sf_args(argv)
     cfg = check(parse_full_cfg(partial, argv))

@@ -43,12 +43,6 @@ class PartRates:
         return {part: {how: round(rate, 1) for how, rate in rates.items()} for part, rates in vars(self).items()}
 
 
-def env_share(num_envs: int, num_copies: int) -> int:
-    """Envs of one copy: all copies together have those of the run, as nearly as they divide."""
-    most = max(1, num_envs // num_copies)
-    return next(share for share in range(most, 0, -1) if num_envs % share == 0)
-
-
 def measure_parts(workload: Workload, *, seconds: float, variant: str = "", device: str = "cpu") -> PartRates:
     """Measure all parts.
 
@@ -61,10 +55,10 @@ def measure_parts(workload: Workload, *, seconds: float, variant: str = "", devi
     Raises:
         RuntimeError: a copy failed; the message has what it said last.
     """
-    flags = {**our_flags(workload, in_turns=True, device=device), **(workload.variants[variant] if variant else {})}
+    flags = {**our_flags(workload, in_turns=False, device=device), **(workload.variants[variant] if variant else {})}
     flags = {name: value for name, value in flags.items() if name not in ("num_workers", "num_envs_per_worker")}
     several = cores()
-    share = env_share(workload.num_envs, several)
+    share = max(1, workload.num_envs // several)  # all copies together have the envs of the run
     env: dict[str, float] = {}
     forward: dict[str, float] = {}
     train: dict[str, float] = {}

@@ -85,13 +85,14 @@ class LifeEndsEpisode(gym.Wrapper):
 
 
 class FireReset(gym.Wrapper):
-    """Press the button that starts the game."""
+    """Press the button that starts the game, and the next one, which other games want."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        self.env.reset(**kwargs)
-        observation, _, terminated, truncated, info = self.env.step(FIRE)
-        if terminated or truncated:
-            observation, info = self.env.reset()
+        observation, info = self.env.reset(**kwargs)
+        for button in (FIRE, FIRE + 1):
+            observation, _, terminated, truncated, info = self.env.step(button)
+            if terminated or truncated:
+                observation, info = self.env.reset()
         return observation, info
 
 

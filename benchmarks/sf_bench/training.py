@@ -31,6 +31,7 @@ class Effort:
         repeat: rounds in which the contenders alternate.
         choose_s: of steady state to find out which mode is best; 0 to take the first mode of `usual` instead.
         part_s: for each part in each arrangement, in every round.
+        device: where the networks are.
     """
 
     seconds: float = 30.0
@@ -38,6 +39,7 @@ class Effort:
     repeat: int = 3
     choose_s: float = 8.0
     part_s: float = 4.0
+    device: str = "cpu"
 
 
 QUICK = Effort(seconds=5.0, warmup_s=1.0, repeat=1, choose_s=0.0, part_s=1.0)
@@ -63,7 +65,9 @@ def measure_workload(
         say: tells the user.
         frameworks: only these; empty for all.
     """
-    contenders = [c for c in contenders_of(workload, peers) if not frameworks or c.framework in frameworks]
+    contenders = [
+        c for c in contenders_of(workload, peers, effort.device) if not frameworks or c.framework in frameworks
+    ]
     section: dict[str, Any] = {
         "title": workload.title,
         "shared_flags": list(words(workload.shared)),
@@ -89,7 +93,7 @@ def measure_workload(
             put(section)
         for variant in sorted({contender.variant for contender in best if contender.framework == OURS}):
             _measure_parts(workload, variant, effort, section, say)
-        section["summary"] = summary(section, best, workload.number("num_epochs"))
+        section["summary"] = summary(section, best, workload.number("num_epochs"), effort.device)
         put(section)
     return section
 
@@ -122,7 +126,7 @@ def usual_modes(contenders: Sequence[Contender], modes: Sequence[str]) -> list[C
     return list(best.values())
 
 
-def summary(section: Mapping[str, Any], best: Sequence[Contender], epochs: int) -> dict[str, Any]:
+def summary(section: Mapping[str, Any], best: Sequence[Contender], epochs: int, device: str = "cpu") -> dict[str, Any]:
     """Medians, limits, efficiencies and ratios: pure arithmetic on what was measured."""
     rates = {}
     for contender in best:
@@ -132,7 +136,7 @@ def summary(section: Mapping[str, Any], best: Sequence[Contender], epochs: int) 
     limits = {}
     for variant, rounds in section["parts"].items():
         parts = median_parts([best_parts(one, epochs) for one in rounds])
-        limits[variant] = {**vars(parts), "limit": parts.limit()}
+        limits[variant] = {**vars(parts), "limit": limit_on(device, parts)}
     rows = {}
     ours = {c.variant: rates[c.name] for c in best if c.framework == OURS and c.name in rates}
     for contender in best:
@@ -147,6 +151,11 @@ def summary(section: Mapping[str, Any], best: Sequence[Contender], epochs: int) 
     return {"rows": rows, "limits": limits}
 
 
+def limit_on(device: str, parts: Parts) -> float:
+    """The parts limit with the network on a device."""
+    return parts.limit() if device == "cpu" else parts.limit_with_accelerator()
+
+
 def best_parts(rates: Mapping[str, Mapping[str, float]], epochs: int) -> Parts:
     """From one round of a section: the best arrangement of each part."""
     return PartRates(**rates).best(epochs)
@@ -154,11 +163,11 @@ def best_parts(rates: Mapping[str, Mapping[str, float]], epochs: int) -> Parts:
 
 def _measure_parts(workload: Workload, variant: str, effort: Effort, section: dict[str, Any], say: Say) -> None:
     try:
-        found = measure_parts(workload, seconds=effort.part_s, variant=variant)
+        found = measure_parts(workload, seconds=effort.part_s, variant=variant, device=effort.device)
     except (RuntimeError, OSError, ValueError) as error:
         say(f"{workload.name}: parts FAILED: {error}")
         section.setdefault("errors", []).append(f"parts {variant}: {error}")
         return
     section["parts"].setdefault(variant, []).append(found.to_json())
-    limit = found.best(workload.number("num_epochs")).limit()
+    limit = limit_on(effort.device, found.best(workload.number("num_epochs")))
     say(f"{workload.name}: parts{' of ' + variant if variant else ''}: limit {limit:,.0f} agent steps/s")

@@ -2,7 +2,7 @@
 
 import pytest
 from sf_bench.limit import Parts, median_parts
-from sf_bench.parts import PartRates, env_share
+from sf_bench.parts import PartRates
 
 
 def test_the_limit_adds_seconds_per_step():
@@ -22,7 +22,3 @@ def test_each_part_counts_in_its_best_arrangement_and_its_median_round():
     )
     assert rates.best(epochs=2) == Parts(10.0, 7.0, 3.0, 2)
     assert median_parts([Parts(1, 9, 5, 2), Parts(2, 8, 5, 2), Parts(9, 1, 4, 2)]) == Parts(2, 8, 5, 2)
-
-
-def test_copies_share_the_envs_of_the_run():
-    assert [env_share(40, copies) for copies in (1, 2, 3, 4, 16, 64)] == [40, 20, 10, 10, 2, 1]

@@ -35,6 +35,8 @@ def test_summary():
     }
     found = summary(section, [ASYNC, WRAPPED, PEER], epochs=4)
     assert found["limits"][""]["limit"] == pytest.approx(200)
+    with_accelerator = summary(section, [ASYNC], epochs=4, device="cuda")
+    assert with_accelerator["limits"][""]["limit"] == pytest.approx(250)  # 1 / (1/500 + 4/2000)
     assert found["rows"][ASYNC.name] == {"framework": OURS, "rate": 100.0, "efficiency": pytest.approx(0.5)}
     assert "efficiency" not in found["rows"][WRAPPED.name]  # no parts of its own were measured
     assert found["rows"][PEER.name]["ours_is_faster"] == {"": 4.0, "wrapped": 2.0}
@@ -68,7 +70,7 @@ def test_a_contender_that_fails_loses_nothing_of_the_others(monkeypatch, tmp_pat
 
 def test_rounds_alternate_and_parts_are_measured_in_each(monkeypatch, tmp_path, said):
     order = []
-    monkeypatch.setattr(training, "contenders_of", lambda workload, peers: [ASYNC, PEER])
+    monkeypatch.setattr(training, "contenders_of", lambda workload, peers, device: [ASYNC, PEER])
     monkeypatch.setattr(training, "measure", lambda c, **times: (order.append(c.name), Measurement(rate=1.0))[1])
     rates = PartRates({"a": 4.0}, {"a": 4.0}, {"a": 2.0})
     monkeypatch.setattr(training, "measure_parts", lambda *args, **options: (order.append("parts"), rates)[1])

@@ -8,6 +8,7 @@ Atari wrappers and the Nature CNN that the library ships, and an env process per
 
 import argparse
 
+import ale_py  # noqa: F401  registers the Atari ids; env processes import this file again
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -56,8 +57,6 @@ def build(args):
         env = make_vec_env("CartPole-v1", n_envs=args.envs)
         network = {"features_extractor_class": Trunk, "net_arch": []}
         return PPO("MlpPolicy", env, policy_kwargs=network, **common)
-    import ale_py  # noqa: F401  registers the Atari ids
-
     games = make_atari_env("PongNoFrameskip-v4", n_envs=args.envs, vec_env_cls=SubprocVecEnv)
     return PPO("CnnPolicy", VecFrameStack(games, 4), learning_rate=2.5e-4, clip_range=0.1, **common)
 
