@@ -141,7 +141,7 @@ class Command:
         self.seen.update({pid: title for title, pid in found.items()})
         return found
 
-    def until(self, condition, what, patience_s=60):
+    def until(self, condition, what, patience_s=120):
         deadline = time.monotonic() + patience_s
         while not condition():
             late = time.monotonic() > deadline or self.process.poll() is not None

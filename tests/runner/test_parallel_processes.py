@@ -57,7 +57,7 @@ def test_roles_torch_line_recovery_and_interruption(tmp_path):
 
 
 def test_a_worker_that_does_not_move_is_ended_and_started_again(tmp_path):
-    with runs.Command(tmp_path, *OFTEN, "--heartbeat_reporting_interval=4") as command:
+    with runs.Command(tmp_path, *OFTEN, "--heartbeat_reporting_interval=8") as command:
         found = command.until_it_trains()
         os.kill(found["sf-rollout 0"], signal.SIGSTOP)
         command.until(lambda: last_metrics(tmp_path)["worker_restarts"] == 1, "nobody noticed")
