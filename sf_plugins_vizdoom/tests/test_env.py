@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import vizdoom
-from sf_plugins_vizdoom.env import DoomEnv, make_doom_env
+from sf_plugins_vizdoom.check import play
+from sf_plugins_vizdoom.env import make_custom_env, make_doom_env
+from sf_plugins_vizdoom.scenarios import find
 from sf_plugins_vizdoom.screen import Shrinker
+from sf_plugins_vizdoom.tasks import TASKS
+
+from sf_core import UsageError
 
 CFG = {"env_frameskip": 4, "res_w": 128, "res_h": 72, "wide_aspect_ratio": False, "pixel_format": "CHW"}
-BASIC = Path(vizdoom.scenarios_path) / "basic.cfg"
-
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 
@@ -29,8 +36,8 @@ def doom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = []
 
-    def make(render_mode=None, **changes):
-        env = make_doom_env("doom_basic", {**CFG, **changes}, {}, render_mode, scenario="basic.cfg", reward_scale=0.01)
+    def make(render_mode=None, *, task="doom_basic", **changes):
+        env = make_doom_env(task, {**CFG, **changes}, {"env_id": 0}, render_mode, task=task)
         made.append(env)
         return env
 
@@ -114,20 +121,67 @@ def test_the_engine_starts_with_the_first_episode_and_leaves_nothing_behind(doom
     env.close()
     assert children() == before
     assert list(private.iterdir()) == []
-    assert [path.name for path in tmp_path.iterdir() if path != private] == ["_vizdoom"]
-    assert not any((tmp_path / "_vizdoom").iterdir())
+    assert list(tmp_path.iterdir()) == [private]
+
+
+START_A_GAME = (
+    "import os, signal; from pathlib import Path; from sf_plugins_vizdoom.env import make_doom_env;"
+    f"env = make_doom_env('doom_basic', {CFG}, {{}}, task='doom_basic'); env.reset(seed=0);"
+    "print(*(child.read_text() for child in Path('/proc/self/task').glob('*/children')), flush=True);"
+)
+
+
+def run_python(script, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+
+
+def gone(pid):
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @linux_only
 def test_an_interpreter_that_forgets_to_close_leaves_no_engine(tmp_path):
-    script = (
-        "import os; from pathlib import Path; from sf_plugins_vizdoom.env import DoomEnv;"
-        f"os.chdir({str(tmp_path)!r}); env = DoomEnv(Path({str(BASIC)!r}));env.reset(seed=0);"
-        "print(*(child.read_text() for child in Path('/proc/self/task').glob('*/children')))"
-    )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    result = run_python(START_A_GAME, tmp_path)
     (engine,) = result.stdout.split()  # and not a word from the engine
-    assert not Path(f"/proc/{engine}").exists()
+    assert gone(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+@linux_only
+def test_a_process_that_is_killed_leaves_no_engine_and_the_next_one_clears_away_its_remains(tmp_path):
+    result = run_python(START_A_GAME + "os.kill(os.getpid(), signal.SIGKILL)", tmp_path)
+    (engine,) = result.stdout.split()
+    assert gone(engine)
+    (remains,) = tmp_path.iterdir()
+    arguments = (remains / "arguments").read_text().split()
+    instance = arguments[arguments.index("+viz_instance_id") + 1]
+    assert list(Path("/dev/shm").glob(f"ViZDoom*{instance}"))
+    run_python(START_A_GAME, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not list(Path("/dev/shm").glob(f"ViZDoom*{instance}"))
+
+
+def play_on(step):
+    for _ in range(3):
+        step()
+
+
+@linux_only
+def test_an_engine_that_is_killed_is_an_error_and_a_reset_starts_another(doom):
+    env = doom()
+    env.reset(seed=0)
+    (engine,) = children()
+    os.kill(engine, signal.SIGKILL)
+    with pytest.raises(vizdoom.ViZDoomErrorException):
+        play_on(lambda: env.step(np.int64(0)))
+    assert children() == set()
+    env.reset()
+    env.step(np.int64(0))
 
 
 def test_a_game_can_be_started_again_after_it_was_closed(doom):
@@ -191,6 +245,137 @@ def test_two_games_in_one_process_do_not_disturb_each_other(doom):
     two.step(np.int64(0))
 
 
-def test_a_missing_scenario_is_named():
-    with pytest.raises(Exception, match=r"nowhere\.cfg"):
-        DoomEnv(Path("nowhere.cfg"))
+def test_a_missing_map_is_named_with_the_command_that_gets_it(doom, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("SF_DOOM_SCENARIOS", raising=False)
+    with pytest.raises(UsageError, match=r"needs ssl2\.wad.*scenarios fetch"):
+        doom(task="doom_duel_bots", doom_scenarios_dir=str(tmp_path))
+
+
+def test_the_engines_resolution_can_be_chosen(doom):
+    env = doom("rgb_array", doom_resolution="320x240")
+    env.reset(seed=0)
+    assert env.render().shape == (240, 320, 3)
+    with pytest.raises(UsageError, match=r"--doom_resolution=1x1 is none of the engine's: 160x120"):
+        doom(doom_resolution="1x1")
+
+
+def test_a_time_limit_in_minutes_truncates(doom):
+    env = doom(task="doom_take_cover", timelimit=20 / (60 * 35))  # 20 tics
+    env.reset(seed=0)
+    ends = [env.step(np.int64(0))[2:4] for _ in range(5)]
+    assert ends == [(False, False)] * 4 + [(False, True)]
+    with pytest.raises(UsageError, match="--timelimit=0: give minutes"):
+        doom(timelimit=0)
+
+
+def test_dying_is_terminated_also_where_health_is_gathered(doom):
+    env = doom(task="doom_health_gathering")
+    env.reset(seed=0)
+    raw = 0.0
+    for _ in range(600):
+        _, reward, terminated, truncated, info = env.step(np.int64(0))
+        raw += reward
+        if terminated or truncated:
+            break
+    assert (terminated, truncated) == (True, False)
+    # 0.01 per tic and no medikit: the acid kills an agent that stands still
+    assert info["true_objective"] == pytest.approx(raw)
+    assert info["episode_extra_stats"] == {"unshaped_return": pytest.approx(raw)}
+
+
+def test_a_game_against_bots_counts_frags_and_repeats_itself(doom):
+    def play():
+        env = doom(task="doom_dm", num_agents=1, num_bots=3, bot_difficulty=80, timelimit=0.2)
+        env.action_space.seed(0)
+        seen = env.reset(seed=1)[0]
+        rewards = []
+        for _ in range(200):
+            seen, reward, terminated, truncated, info = env.step(env.action_space.sample())
+            rewards.append(reward)
+            if terminated or truncated:
+                break
+        env.close()
+        return seen, rewards, terminated, truncated, info
+
+    seen, rewards, terminated, truncated, info = play()
+    assert (terminated, truncated, len(rewards)) == (False, True, 105)  # 420 tics
+    assert set(info["episode_extra_stats"]) == {
+        *("frags", "deaths", "kdr", "final_place", "leader_gap", "unshaped_return"),
+    }
+    assert 1 <= info["episode_extra_stats"]["final_place"] <= 4
+    assert info["true_objective"] in (0.0, 1.0)
+    assert set(seen) == {"obs", "measurements"}
+    assert seen["measurements"][6] == pytest.approx(4 / 5)  # four players are there
+    again, rewards_again, *_ = play()
+    np.testing.assert_array_equal(seen["obs"], again["obs"])
+    assert rewards == rewards_again
+
+
+def test_a_recorded_episode_plays_again_with_the_same_reward(doom, tmp_path):
+    from sf_plugins_vizdoom.game import game_from
+
+    from sf_plugins_vizdoom import demo
+
+    (tmp_path / "demos").mkdir()
+    (tmp_path / "demos" / "e006.lmp").write_bytes(b"kept")
+    env = doom(record_to="demos")
+    env.reset(seed=3)
+    tics_of_steps, earned, ended = 0, 0.0, False
+    while not ended:
+        _, reward, terminated, truncated, _ = env.step(np.int64(1))
+        earned, ended = earned + reward, terminated or truncated
+        tics_of_steps += 4
+    env.reset()
+    env.close()
+    assert (tmp_path / "demos" / "e006.lmp").read_bytes() == b"kept"
+    file = tmp_path / "demos" / "e007.lmp"
+    frames = sum(1 for _ in demo.replay(game_from({**demo.SETTINGS, "doom_resolution": "320x240"}, "doom_basic"), file))
+    assert tics_of_steps - 4 <= frames <= tics_of_steps
+    assert demo.main(["doom_basic", "nowhere.lmp"]) == 2
+    with pytest.raises(UsageError, match="cannot record"):
+        doom(task="doom_multi_duel", record_to="demos")
+
+
+def test_only_the_first_environment_records(tmp_path):
+    env = make_doom_env("doom_basic", {**CFG, "record_to": str(tmp_path)}, {"env_id": 1}, task="doom_basic")
+    assert env.game.record_to is None
+
+
+CUSTOM = """
+doom_scenario_path = my.wad
+living_reward = -1
+episode_timeout = 40
+available_buttons = { MOVE_LEFT MOVE_RIGHT ATTACK TURN_LEFT_RIGHT_DELTA }
+available_game_variables = { AMMO2 HEALTH }
+"""
+
+
+def test_any_scenario_file_is_an_environment(tmp_path):
+    from sf_plugins_vizdoom.scenarios import shipped_dir
+
+    (tmp_path / "my.cfg").write_text(CUSTOM)
+    shutil.copy(shipped_dir() / "basic.wad", tmp_path / "my.wad")
+    cfg = {**CFG, "doom_actions": "tuple", "doom_measurements": True}
+    env = make_custom_env(f"doom:{tmp_path}/my.cfg", cfg, {})
+    assert [part.n for part in env.action_space] == [3, 2, 11]
+    observation, _ = env.reset(seed=0)
+    np.testing.assert_array_equal(observation["measurements"], [50.0, 100.0])
+    ends = [env.step((np.int64(0), np.int64(0), np.int64(5)))[2:4] for _ in range(10)]
+    assert ends[-1] == (False, True)
+    env.close()
+    shipped = make_custom_env("doom:take_cover.cfg", {**cfg, "doom_actions": "flat", "doom_measurements": False}, {})
+    assert shipped.action_space.n == 3
+    with pytest.raises(UsageError, match="there is no such"):
+        make_custom_env("doom:nowhere.cfg", cfg, {})
+    with pytest.raises(UsageError, match="flat cannot say how far for TURN_LEFT_RIGHT_DELTA"):
+        make_custom_env(f"doom:{tmp_path}/my.cfg", {**cfg, "doom_actions": "flat"}, {})
+
+
+PLAYABLE = sorted(name for name, task in TASKS.items() if find(task.wad) is not None and task.num_agents <= 4)
+
+
+@pytest.mark.parametrize("name", PLAYABLE)
+def test_every_task_whose_map_is_here_starts_and_steps(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert play(name, steps=4, seed=0).seconds > 0  # it checks every observation against its space

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 
 from sf_core import parse_full_cfg, parse_sf_args
@@ -13,7 +17,9 @@ PLUGIN = "sf_plugins_vizdoom.plugin"  # found as a module where the distribution
 
 
 def configure(*flags: str):
-    argv = ["-p", PLUGIN, "--env=doom_basic", "--serial_mode=True", *flags]
+    argv = ["-p", PLUGIN, "--serial_mode=True", *flags]
+    if not any(flag.startswith("--env=") for flag in flags):
+        argv.append("--env=doom_basic")
     parser, _ = parse_sf_args(argv)
     cfg = parse_full_cfg(parser, argv)
     return cfg, build_plan(cfg, get_manager((PLUGIN,)))
@@ -46,3 +52,32 @@ def test_a_time_out_is_truncated_and_keeps_its_last_real_frame(tmp_path, monkeyp
     assert (step.final_observation["obs"].std(axis=(1, 2, 3)) > 0).all()
     assert step.episode_start.all()
     vector.close()
+
+
+def test_training_on_a_missing_map_names_the_command_unless_the_user_says_where_it_is(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "SF_DOOM_SCENARIOS": ""}
+
+    def train(*flags):
+        command = [sys.executable, "-m", "sf_core", "train", "-p", PLUGIN, "--env=doom_battle", *flags]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+
+    result = train()
+    assert result.returncode == 2
+    assert "needs battle.wad: python -m sf_plugins_vizdoom.scenarios fetch" in result.stderr
+    result = train(f"--doom_scenarios_dir={tmp_path}")
+    assert result.returncode == 2
+    assert "battle.wad, which is not in" in result.stderr
+
+
+def test_two_agents_of_one_game_are_two_rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg, plan = configure("--env=doom_multi_duel", "--timelimit=0.01")  # 21 tics
+    vector = create_agent_vector(plan.env, cfg, 1, seed=0)
+    try:
+        assert (vector.num_agents, vector.agents_per_env) == (2, 2)
+        vector.reset()
+        steps = [vector.step({"action": np.zeros(2, np.int64)}) for _ in range(6)]
+        assert steps[-1].truncated.all()
+        assert not any(step.terminated.any() for step in steps)
+    finally:
+        vector.close()

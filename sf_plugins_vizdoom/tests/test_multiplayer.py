@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+import numpy as np
+import pytest
+import vizdoom
+from sf_plugins_vizdoom.env import make_doom_env
+from sf_plugins_vizdoom.network import Port, write_bots
+
+from sf_core import UsageError
+
+CFG = {"env_frameskip": 4, "res_w": 64, "res_h": 48, "wide_aspect_ratio": False, "pixel_format": "CHW"}
+
+
+@pytest.fixture
+def duel(tmp_path, monkeypatch):
+    """A duel of two agents, 24 tics long; closed in the end."""
+    monkeypatch.chdir(tmp_path)
+    env = make_doom_env("doom_multi_duel", {**CFG, "timelimit": 24 / (60 * 35)}, {}, task="doom_multi_duel")
+    yield env
+    env.close()
+
+
+def test_two_agents_play_one_game_that_ends_for_both_and_goes_on(duel):
+    observations, infos = duel.reset(seed=0)
+    assert len(observations) == len(infos) == 2
+    assert not np.array_equal(observations[0]["obs"], observations[1]["obs"])
+    ends = []
+    for _ in range(12):
+        before = observations
+        observations, rewards, terminated, truncated, infos = duel.step([1, 2])
+        assert len(observations) == len(rewards) == 2
+        assert terminated == [False, False]
+        assert truncated[0] == truncated[1]
+        ends.append(truncated[0])
+        for agent in range(2):
+            assert duel.observation_space.contains(observations[agent])
+            if truncated[0]:
+                final = infos[agent]["final_observation"]
+                assert np.array_equal(final["obs"], before[agent]["obs"])  # the last screen that showed the game
+                assert infos[agent]["true_objective"] in (0.0, 1.0)
+                assert infos[agent]["episode_extra_stats"]["final_place"] in (1.0, 2.0)
+    assert sum(ends) == 2
+
+
+def play_on(step):
+    for _ in range(3):
+        step()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="engines are known by their process ids")
+@pytest.mark.parametrize("victim", [0, 1], ids=["host", "guest"])
+def test_an_engine_that_is_killed_ends_the_game_and_a_reset_starts_another(duel, victim):
+    duel.reset(seed=0)
+    duel.step([0, 0])
+    engines = [agent.player.engine.pid for agent in duel._agents]
+    os.kill(engines[victim], signal.SIGKILL)
+    with pytest.raises((vizdoom.ViZDoomErrorException, vizdoom.ViZDoomUnexpectedExitException)):
+        play_on(lambda: duel.step([0, 0]))
+    for pid in engines:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    duel.reset()
+    duel.step([0, 0])
+
+
+def test_weights_of_the_shaping_belong_to_an_agent(duel):
+    weights = duel.get_default_reward_shaping()
+    assert weights["delta"]["FRAGCOUNT"] == (1.0, -0.001)
+    duel.set_reward_shaping({"delta": {"FRAGCOUNT": (5.0, 0.0)}}, 1)
+    assert duel._agents[1].weights()["delta"]["FRAGCOUNT"] == (5.0, 0.0)
+    assert duel._agents[1].weights()["delta"]["DEATHCOUNT"] == (-1.0, 1.0)
+    assert duel.get_default_reward_shaping() == weights
+
+
+def test_too_many_players_are_refused():
+    with pytest.raises(UsageError, match=r"--num_agents=12 --num_bots=5: .* at most 16 players"):
+        make_doom_env("doom_dm", {**CFG, "num_agents": 12, "num_bots": 5}, {}, task="doom_dm")
+    with pytest.raises(UsageError, match="--bot_difficulty=101"):
+        make_doom_env("doom_dm", {**CFG, "bot_difficulty": 101}, {}, task="doom_dm")
+
+
+def test_no_two_games_get_one_port():
+    ports = [Port() for _ in range(50)]
+    assert len({port.number for port in ports}) == 50
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as engine:
+            engine.bind(("", port.number))  # the UDP port is free for the engine
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as another, pytest.raises(OSError):
+            another.bind(("127.0.0.1", port.number))
+        port.release()
+
+
+def test_bots_of_one_difficulty_are_described_in_the_engines_format(tmp_path):
+    names = write_bots(tmp_path / "bots.cfg", difficulty=30, count=2)
+    text = (tmp_path / "bots.cfg").read_text()
+    assert list(names) == ["Bot0", "Bot1"]
+    assert text.count("aiming 30") == text.count("reaction 30") == 2
+    assert text.count("{") == text.count("}") == 2
