@@ -70,7 +70,7 @@ class SerialRunner:
         with StopSignal() as stop_signal, self.records as records:
             try:
                 status, reason = self._train(stop_signal)
-            except ComponentFailure as error:
+            except (ComponentFailure, UsageError) as error:
                 log.error("The run failed: %s", error, exc_info=self.cfg.verbose)
                 log.debug("Its traceback", exc_info=True)
                 reason = str(error)

@@ -7,7 +7,7 @@ import torch
 from gymnasium import spaces
 
 from sf_core.learner.checkpoint import Checkpointer
-from sf_core.learner.nonfinite import TrainingDivergedError
+from sf_core.learner.nonfinite import BadBatches, TrainingDivergedError, load_bad_batch
 from sf_core.learner.update import MAX_SKIPPED_IN_A_ROW, Learner
 from sf_core.utils.errors import UsageError
 
@@ -349,14 +349,18 @@ def test_an_update_that_is_not_finite_is_skipped_counted_and_blamed(bench, caplo
     assert all(x.isfinite().all() for x in snapshot(learner).values())
 
 
-def test_one_broken_minibatch_does_not_stop_the_others(bench):
+def test_one_broken_minibatch_does_not_stop_the_others_and_the_batch_is_kept(bench, tmp_path, caplog):
     _, _, learner, batch = setup(bench, ends=False)
+    learner.bad_batches = BadBatches(tmp_path)
     reward = batch.reward.clone()
     reward[0, 0] = torch.inf  # in the first of two minibatches
     stats = learner.train(changed(batch, reward=reward))
     assert (stats.num_optimizer_steps, stats.skipped_updates) == (1, 1)
     assert math.isfinite(stats.loss)
     assert learner.policy_version == 1
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in caplog.text
+    assert torch.equal(load_bad_batch(kept).reward, reward)
 
 
 def test_a_finite_batch_that_breaks_in_the_network_is_blamed_on_the_network(bench):

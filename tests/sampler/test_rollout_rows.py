@@ -8,6 +8,7 @@ from gymnasium.vector import AutoresetMode
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.vector import VectorEnvs
+from sf_core.envs.env_utils import TrainingInfoInterface
 from sf_core.envs.spaces import action_parts, num_action_parameters
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.sampler.env_group import EnvGroup
@@ -272,6 +273,24 @@ def test_a_reward_that_comes_while_an_agent_sits_out_belongs_to_its_last_action(
     collect(worker, inference, [[0, 1]])
     gained = np.where(buffers.valid, buffers.reward - plain.reward, 0)
     assert gained.tolist() == [[0] * T, [0, 12, 0, 0, 0, 0, 0, 0]]
+
+
+class Curriculum(CountingEnv, TrainingInfoInterface):
+    """Wants to know how far training is."""
+
+    def __init__(self):
+        CountingEnv.__init__(self, 0, Script(lengths=(3,)))
+        TrainingInfoInterface.__init__(self)
+
+
+def test_an_env_that_wants_to_know_hears_with_the_end_of_its_episode_how_far_training_is():
+    env = Curriculum()
+    _, worker, inference = build([SingleEnvs([env])], policy_id=2)
+    request = worker.begin(0, np.array([0]), env_steps=700)
+    for t in range(T):
+        assert env.training_info == ({} if t < 3 else {"policy_id": 2, "approx_total_training_steps": 700})
+        inference.answer([request])
+        request = worker.advance(0, t)
 
 
 class Stuck(CountingEnv):
