@@ -7,13 +7,13 @@ import zipfile
 
 import pytest
 
-from sf_plugins_vizdoom import scenarios
+from sf_plugins_vizdoom import fetching, scenarios
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(scenarios.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv(scenarios.VARIABLE, raising=False)
     return scenarios.cache_dir()
 
@@ -27,7 +27,7 @@ def wheel(tmp_path, monkeypatch):
         for wad, data in content.items():
             archive.writestr(f"sf_examples/vizdoom/doom/scenarios/{wad}", data)
         archive.writestr("sample_factory-2.1.1.dist-info/LICENSE", "MIT")
-    monkeypatch.setattr(scenarios, "_download", lambda directory: path)
+    monkeypatch.setattr(fetching, "_download", lambda directory: path)
     return content
 
 
@@ -44,14 +44,14 @@ def test_a_users_directory_comes_before_the_variable_and_the_package(tmp_path, c
 
 
 def test_fetching_keeps_what_was_checked_and_the_licence(cache, wheel, monkeypatch, capsys):
-    monkeypatch.setattr(scenarios, "SHA256", {wad: hashlib.sha256(data).hexdigest() for wad, data in wheel.items()})
+    monkeypatch.setattr(fetching, "SHA256", {wad: hashlib.sha256(data).hexdigest() for wad, data in wheel.items()})
     assert scenarios.main(["fetch"]) == 0
     assert "MIT licence" in capsys.readouterr().out
     assert {path.name for path in cache.iterdir()} == {*wheel, "LICENSE.sample-factory"}
     assert scenarios.find("battle.wad") == (cache / "battle.wad").resolve()
-    assert scenarios.fetch() == []  # all there
+    assert fetching.fetch() == []  # all there
     (cache / "battle.wad").write_bytes(b"damaged")
-    assert scenarios.fetch() == [cache / "battle.wad"]
+    assert fetching.fetch() == [cache / "battle.wad"]
     assert (cache / "battle.wad").read_bytes() == wheel["battle.wad"]
 
 
@@ -65,9 +65,9 @@ def test_what_pip_says_is_passed_on(cache, monkeypatch):
     def no_network(command, **_):
         return subprocess.CompletedProcess(command, 1, "", "ERROR: no network")
 
-    monkeypatch.setattr(scenarios.subprocess, "run", no_network)
-    with pytest.raises(scenarios.FetchError, match="ERROR: no network"):
-        scenarios.fetch()
+    monkeypatch.setattr(fetching.subprocess, "run", no_network)
+    with pytest.raises(fetching.FetchError, match="ERROR: no network"):
+        fetching.fetch()
 
 
 def test_the_command_lists_what_is_missing(cache, tmp_path):

@@ -52,14 +52,14 @@ def play(name: str, steps: int, seed: int) -> Played:
         _note(seen, env.observation_space, env.reset(seed=seed)[0])
         episodes, started_s = 0, time.monotonic()
         for _ in range(steps):
+            result: tuple[Any, ...]
             if isinstance(env, DoomEnv):
-                observation, reward, over, cut, _ = env.step(env.action_space.sample())
-                ended = over or cut
+                result = env.step(env.action_space.sample())
             else:
-                actions = [env.action_space.sample() for _ in range(env.num_agents)]
-                observation, reward, all_over, all_cut, _ = env.step(actions)
-                ended = all_over[0] or all_cut[0]
-            seen.update(np.array([*np.atleast_1d(reward), ended], np.float64).tobytes())
+                result = env.step([env.action_space.sample() for _ in range(env.num_agents)])
+            observation, rewards, over, cut, _ = result
+            ended = bool(np.any(over) or np.any(cut))
+            seen.update(np.array([*np.atleast_1d(rewards), ended], np.float64).tobytes())
             if ended:
                 episodes += 1
                 if isinstance(env, DoomEnv):

@@ -38,7 +38,7 @@ class Engine:
 
     def __init__(self, game: vizdoom.DoomGame) -> None:
         self._game = game
-        self._end: weakref.finalize[..., None] | None = None
+        self._end: weakref.finalize[..., Engine] | None = None
         self._directory: Path | None = None
 
     @property

@@ -122,7 +122,7 @@ class Player:
         if state is None:
             return
         self.screen = state.screen_buffer
-        if self._variables:
+        if state.game_variables is not None:
             self.variables = dict(zip(self._variables, state.game_variables.tolist(), strict=True))
             for name, before in self._counted_before.items():
                 self.variables[name] -= before
