@@ -55,7 +55,7 @@ def replay(game: Game, demo: Path, *, window: bool = False, player_index: int = 
             yield player.screen.transpose(1, 2, 0)
             player.game.advance_action()
     finally:
-        player.engine.close(at_once=True)
+        player.engine.close()
 
 
 def main(arguments: Sequence[str]) -> int:
