@@ -74,6 +74,13 @@ def learn(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Tests that train for minutes: every mode of the engine solves CartPole, and the like."""
+    session.install(*CONSTRAINTS, ".", *TEST_TOOLS)
+    session.run("pytest", "-m", "slow", "-s", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Half an hour of training while things break, and 50 starts and stops: does anything grow or stay behind?"""
     session.install(*CONSTRAINTS, ".")

@@ -1,6 +1,6 @@
 """Every mode of the engine learns: CartPole to a mean return of 475, as `sf-train` and `sf-eval` are typed.
 
-One mode at a time: `nox -s learn -- -k "async and vector"`. The table of what came out is printed with `-s`.
+One mode at a time: `nox -s slow -- -k "async and vector"`. The table of what came out is printed with `-s`.
 """
 
 import json
