@@ -30,6 +30,7 @@ except ImportError:  # Windows: nothing is cleared away after a killed process
 
 _PREFIX = "sf_vizdoom_"
 _SHARED_MEMORY = Path("/dev/shm")
+_killed: list[vizdoom.DoomGame] = []  # freeing one whose engine was killed can crash or hang the whole process
 _LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -74,6 +75,7 @@ class Engine:
         """End the process without a word, so that whoever waits for it stops waiting."""
         pid = self.pid
         if pid is not None:
+            _killed.append(self._game)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

@@ -14,6 +14,7 @@ action one tic earlier or later.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from sf_plugins_vizdoom.tasks import TICS_PER_SECOND
 MAX_SEED = 2**31
 LONGEST_TIC_S = 60.0  # after that an engine hangs
 _ATTEMPTS = 3  # to start a game; another program may have taken its port
+_BETWEEN_STARTS_S = 0.1  # the vizdoom package can crash where two engines start in the same instant of one process
 _Result = TypeVar("_Result")
 
 
@@ -138,12 +140,16 @@ class MultiDoomEnv(RewardShapingInterface):
                 agent.player.game.add_game_args(self._lobby.arguments(index))
                 agent.player.game.set_seed(seed)
             try:
-                self._together(lambda index: self._agents[index].player.engine.start())
+                self._together(self._start)
             except (vizdoom.ViZDoomErrorException, vizdoom.ViZDoomUnexpectedExitException):
                 if attempt == _ATTEMPTS:
                     raise
             else:
                 return
+
+    def _start(self, index: int) -> None:
+        time.sleep(_BETWEEN_STARTS_S * index)
+        self._agents[index].player.engine.start()
 
     def _together(self, move: Callable[[int], _Result]) -> list[_Result]:
         """`move(index)` for every agent at once; where one fails, the game ends for all."""
