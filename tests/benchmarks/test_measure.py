@@ -55,9 +55,13 @@ def test_the_whole_session_ends_with_a_run(monkeypatch):
     code = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print('up', flush=True); time.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     process.stdout.readline()
-    (sleeper,) = (pid for pid, line in descendants(process.pid).items() if line == "sleep 600")
+    deadline = time.monotonic() + 5
+    found = []  # a process that has just begun has no command line yet
+    while time.monotonic() < deadline and not found:
+        found = [pid for pid, line in descendants(process.pid).items() if line == "sleep 600"]
     end(process)
     process.stdout.close()
+    (sleeper,) = found
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and _runs(sleeper):
         time.sleep(0.02)
