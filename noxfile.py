@@ -55,7 +55,7 @@ def plugins(session: nox.Session) -> None:
         session.install(*CONSTRAINTS, *wheels, *TEST_TOOLS, "opencv-python-headless")
     session.run("sf-list", "--check", env=ISOLATED)
     for project in PLUGINS:
-        session.run("pytest", f"{project}/tests", *session.posargs, env=ISOLATED)
+        session.run("pytest", f"{project}/tests", "-m", "not slow", *session.posargs, env=ISOLATED)
     session.run("pytest", "-m", "wheels", *session.posargs, env=ISOLATED)
 
 
