@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sf_core.utils.torch_dtype import torch_dtype
+
 
 class HostTransfer:
     """Both directions, for one device.
@@ -45,7 +47,7 @@ class HostTransfer:
             return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
         if name in self._copied:
             self._copied[name].synchronize()
-        host = self._host(name, tuple(array.shape), torch.from_numpy(np.empty(0, array.dtype)).dtype)
+        host = self._host(name, tuple(array.shape), torch_dtype(array.dtype))
         np.copyto(host.numpy(), array)
         with torch.cuda.stream(self._stream):  # nothing, where there is no stream
             tensor = host.to(self._device, non_blocking=True, copy=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sf_core.envs.spaces import ActionPart
 from sf_core.rollout.buffers import FieldArrays
+from sf_core.utils.torch_dtype import torch_dtype
 
 
 class TensorBuffers(FieldArrays[Tensor]):
@@ -34,8 +35,3 @@ class TensorBuffers(FieldArrays[Tensor]):
 
         super().__init__(observation_space, action_parts, allocate=allocate, **sizes)
         self.device = torch.device(device)
-
-
-def torch_dtype(dtype: Any) -> torch.dtype:
-    """Torch's name for a numpy dtype."""
-    return torch.from_numpy(np.empty(0, dtype)).dtype

@@ -65,7 +65,7 @@ class Crew:
     Attributes:
         learner: the one that trains.
         inference: those that act.
-        workers: those that step envs, by index; empty until `start_workers`.
+        workers: those that step envs, by index; empty until they are started.
     """
 
     def __init__(self, cfg: Config, plan: RunPlan, memory: SharedFile) -> None:
@@ -97,7 +97,7 @@ class Crew:
         yield from self.workers.values()
 
     def start_worker(self, cfg: Config, groups: tuple[GroupPlace, ...], worker: int, attempt: int = 0) -> Member:
-        """Start one rollout worker; `connect_worker` introduces it to inference."""
+        """Start one rollout worker and introduce it to inference."""
         from sf_core.runner.rollout_process import RolloutTask, rollout_main
 
         row = 1 + len(self.inference) + worker

@@ -29,6 +29,7 @@ from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import LONE_ACTION, LONE_OBSERVATION
 from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, TRUE_OBJECTIVE
 from sf_core.utils.errors import UsageError
+from sf_core.utils.torch_dtype import torch_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ def _decoder(space: Space[Any], device: torch.device, prefix: str) -> Callable[[
     if isinstance(space, spaces.Tuple):
         in_order = [_decoder(child, device, below(index)) for index, child in enumerate(space.spaces)]
         return lambda actions: tuple(decode(actions) for decode in in_order)
-    name, dtype = prefix or LONE_ACTION, _torch_dtype(space.dtype)
+    name, dtype = prefix or LONE_ACTION, torch_dtype(space.dtype)
     if isinstance(space, spaces.Box):
         low, high = (torch.as_tensor(bound, device=device) for bound in (space.low, space.high))
         if dtype.is_floating_point:
@@ -273,7 +274,7 @@ def _flatten(space: Space[Any], value: Any, prefix: str) -> dict[str, Any]:
     elif isinstance(space, spaces.Tuple):
         children = [(str(index), child, value[index]) for index, child in enumerate(space.spaces)]
     else:
-        leaf = value.to(_torch_dtype(space.dtype)) if isinstance(value, Tensor) else value
+        leaf = value.to(torch_dtype(space.dtype)) if isinstance(value, Tensor) else value
         return {prefix or LONE_OBSERVATION: leaf}
     flat: dict[str, Any] = {}
     for key, child, part in children:
@@ -296,10 +297,6 @@ def _extra_stats(infos: Mapping[str, Any]) -> dict[str, Tensor]:
         stats[TRUE_OBJECTIVE] = infos[TRUE_OBJECTIVE]
     masks = {key for key in stats if key.startswith("_") and key[1:] in stats}  # Gymnasium's: who said something
     return {key: x for key, x in stats.items() if key not in masks and isinstance(x, Tensor) and x.ndim == 1}
-
-
-def _torch_dtype(dtype: Any) -> torch.dtype:
-    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def _to_host(value: Any) -> Any:
