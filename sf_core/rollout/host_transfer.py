@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sf_core.utils.torch_dtype import torch_dtype
+from sf_core.envs.tensor_dtype import torch_dtype
 
 
 class HostTransfer:

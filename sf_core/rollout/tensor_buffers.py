@@ -15,8 +15,8 @@ from gymnasium.spaces import Space
 from torch import Tensor
 
 from sf_core.envs.spaces import ActionPart
+from sf_core.envs.tensor_dtype import torch_dtype
 from sf_core.rollout.buffers import FieldArrays
-from sf_core.utils.torch_dtype import torch_dtype
 
 
 class TensorBuffers(FieldArrays[Tensor]):

@@ -27,9 +27,9 @@ from sf_core.envs.adapters.vector import autoreset_mode, reset_vector
 from sf_core.envs.checks import check_five, check_length, check_pair, flat_spaces
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import LONE_ACTION, LONE_OBSERVATION
+from sf_core.envs.tensor_dtype import torch_dtype
 from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, TRUE_OBJECTIVE
 from sf_core.utils.errors import UsageError
-from sf_core.utils.torch_dtype import torch_dtype
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Torch's name for a numpy dtype. In: one of numpy's. Out: one of torch's. Imports torch, unlike most of `utils`."""
+"""Torch's name for a numpy dtype. In: one of numpy's. Out: one of torch's."""
 
 from __future__ import annotations
 
