@@ -38,7 +38,7 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     `where`, not a product: what stands in an invalid row may be NaN. No boolean indexing: its size would have to be
     read back from the device.
     """
-    return torch.where(valid, x, torch.zeros_like(x)).sum() / valid.sum().clamp(min=1)
+    return torch.where(valid, x, 0.0).sum() / valid.sum().clamp(min=1)
 
 
 def importance_ratio(target_log_prob: Tensor, behaviour_log_prob: Tensor, valid: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def importance_ratio(target_log_prob: Tensor, behaviour_log_prob: Tensor, valid:
 
     Exactly 1, with the gradient of log π, where the target policy is the behaviour policy.
     """
-    log_ratio = torch.where(valid, target_log_prob - behaviour_log_prob, torch.zeros_like(target_log_prob))
+    log_ratio = torch.where(valid, target_log_prob - behaviour_log_prob, 0.0)
     return log_ratio.exp().clamp(MIN_RATIO, MAX_RATIO)
 
 
@@ -61,9 +61,9 @@ def normalise_advantage(advantage: Tensor, valid: Tensor) -> Tensor:
     Needs two valid samples to mean anything; with fewer the result is finite and useless.
     """
     count = valid.sum()
-    advantage = torch.where(valid, advantage, torch.zeros_like(advantage))
+    advantage = torch.where(valid, advantage, 0.0)
     mean = advantage.sum() / count.clamp(min=1)
-    centred = torch.where(valid, advantage - mean, torch.zeros_like(advantage))
+    centred = torch.where(valid, advantage - mean, 0.0)
     std = (centred.square().sum() / (count - 1).clamp(min=1)).sqrt()
     return centred / std.clamp(min=MIN_ADVANTAGE_STD)
 
@@ -104,7 +104,7 @@ def symmetric_kl_loss(symmetric_kl: Tensor, valid: Tensor, *, coefficient: float
     The cap, with its zero gradient, and non-finite entries counted as 0 are Sample Factory's: the divergence from the
     uniform distribution U is infinite for a policy that has become certain.
     """
-    mean = masked_mean(torch.where(symmetric_kl.isfinite(), symmetric_kl, torch.zeros_like(symmetric_kl)), valid)
+    mean = masked_mean(torch.where(symmetric_kl.isfinite(), symmetric_kl, 0.0), valid)
     return coefficient * mean.clamp(max=MAX_SYMMETRIC_KL)
 
 

@@ -99,13 +99,13 @@ def find_culprits(batch: TrainBatch, train: Tensor) -> tuple[str, ...]:
     return ()
 
 
-def blame_update(rows: Sequence[Tensor]) -> tuple[str, ...]:
+def blame_update(tables: Sequence[Tensor]) -> tuple[str, ...]:
     """What was not finite in updates on a finite batch: `logits`, `value`, or only the `gradient`.
 
     Args:
-        rows: numbers of each minibatch, as `update_stats.stack_minibatch_stats` arranges them.
+        tables: numbers of each minibatch, as `update_stats.describe_minibatches` arranges them.
     """
-    table = torch.stack(list(rows)).cpu()  # [minibatches, names]
+    table = torch.cat(list(tables)).cpu()  # [minibatches, names]
     broken = dict(zip(MINIBATCH_STATS, (~table.isfinite()).any(0).tolist(), strict=True))
     culprits = []
     if broken["policy_loss"] or broken["exploration_loss"] or broken["kl_loss"]:

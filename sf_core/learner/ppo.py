@@ -1,7 +1,8 @@
-"""The loss of one minibatch, and the numbers that describe it.
+"""The loss of one minibatch, and what its samples came to.
 
 In: what the policy says of a minibatch now, what it said when the data was collected, and the targets. Out: `LossTerms`
-with gradients, and scalars without. Chooses and weighs the formulas of `losses.py`; does not know optimizers.
+with gradients, and `MinibatchSamples` without, of which `update_stats.py` makes the numbers that are reported. Chooses
+and weighs the formulas of `losses.py`; does not know optimizers.
 """
 
 from __future__ import annotations
@@ -15,17 +16,16 @@ from torch import Tensor
 
 from sf_core.learner.losses import (
     LossTerms,
-    clip_range,
     entropy_loss,
     importance_ratio,
     kl_loss,
-    masked_mean,
     normalise_advantage,
     policy_loss,
     symmetric_kl_loss,
     value_loss,
 )
 from sf_core.learner.segments import Segments
+from sf_core.learner.update_stats import MinibatchSamples
 from sf_core.model.policy import Evaluation
 
 
@@ -48,7 +48,7 @@ class Coefficients:
 
 def minibatch_loss(
     evaluation: Evaluation, minibatch: Segments, advantage: Tensor, value_target: Tensor, coefficients: Coefficients
-) -> tuple[LossTerms, dict[str, Tensor]]:
+) -> tuple[LossTerms, MinibatchSamples]:
     """All terms of the loss on one minibatch of g segments of L steps.
 
     Args:
@@ -59,7 +59,7 @@ def minibatch_loss(
         coefficients: weights and limits.
 
     Returns:
-        The terms, and one scalar per name in `update_stats.MINIBATCH_STATS` except `grad_norm` and `applied`.
+        The terms, and what they were made of, detached.
     """
     valid = minibatch.valid.flatten()  # [N], N = g * L
     value, behaviour_value = evaluation.value.flatten(), minibatch.behaviour_value.flatten()
@@ -94,33 +94,13 @@ def minibatch_loss(
         exploration=exploration,
         kl=kl_loss(kl, valid, coefficient=coefficients.kl_loss_coeff) if coefficients.kl_loss_coeff > 0 else zero,
     )
-    with torch.no_grad():
-        low, high = clip_range(coefficients.ppo_clip_ratio)
-        value_delta = torch.where(valid, (value - behaviour_value).abs(), zero)
-        count = valid.sum()
-        adv_mean = masked_mean(raw_advantage, valid)
-        adv_variance = masked_mean((raw_advantage - adv_mean).square(), valid) * count / (count - 1).clamp(min=1)
-        infinite = value.new_full((), torch.inf)
-        stats = {
-            "policy_loss": terms.policy,
-            "value_loss": terms.value,
-            "exploration_loss": terms.exploration,
-            "kl_loss": terms.kl,
-            "loss": terms.total,
-            "entropy": masked_mean(entropy, valid),
-            "value": masked_mean(value, valid),
-            "kl_divergence": masked_mean(kl, valid),
-            "kl_divergence_max": torch.where(valid, kl, zero).amax(),
-            "ratio_mean": masked_mean((1 - ratio).abs(), valid),
-            "ratio_min": torch.where(valid, ratio, infinite).amin(),
-            "ratio_max": torch.where(valid, ratio, zero).amax(),
-            "fraction_clipped": masked_mean(((ratio < low) | (ratio > high)).float(), valid),
-            "value_delta": masked_mean(value_delta, valid),
-            "value_delta_max": value_delta.amax(),
-            "adv_mean": adv_mean,
-            "adv_std": adv_variance.sqrt(),
-            "adv_min": torch.where(valid, raw_advantage, infinite).amin(),
-            "adv_max": torch.where(valid, raw_advantage, -infinite).amax(),
-            "max_abs_logprob": minibatch.action_logits.abs().amax(),
-        }
-    return terms, stats
+    samples = MinibatchSamples(
+        valid=valid,
+        ratio=ratio.detach(),
+        entropy=entropy.detach(),
+        kl=kl.detach(),
+        value=value.detach(),
+        behaviour_value=behaviour_value,
+        advantage=raw_advantage,
+    )
+    return terms, samples

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sf_core.learner.checkpoint import LearnerState
 from sf_core.learner.checkpoint_folder import Checkpoint
+from sf_core.learner.losses import masked_mean
 from sf_core.learner.minibatches import minibatch_selections
 from sf_core.learner.nonfinite import BadBatches, TrainingDivergedError, blame_update, find_culprits
 from sf_core.learner.optimizer import (
@@ -38,7 +39,7 @@ from sf_core.learner.sample_counts import LagSpread
 from sf_core.learner.schedules import kl_adaptive, linear_decay
 from sf_core.learner.segments import Segments, select_rows, to_segments
 from sf_core.learner.targets import Targets
-from sf_core.learner.update_stats import UpdateStats, reduce_minibatch_stats, stack_minibatch_stats
+from sf_core.learner.update_stats import MinibatchRecord, UpdateStats, describe_minibatches, reduce_minibatch_stats
 from sf_core.learner.validity import Validity, count_samples, validity
 from sf_core.model.policy import Policy
 from sf_core.rollout.train_batch import TrainBatch
@@ -111,22 +112,22 @@ class Learner:
         try:
             segments = prepare_segments(cfg, self.policy, batch, masks)
             targets = make_targets(cfg, self.policy, batch, segments, masks)
-            rows: list[Tensor] = []  # one per minibatch
+            tables: list[Tensor] = []  # one per epoch, a row per minibatch
             previous_loss = None
             for epoch in range(cfg.num_epochs):
                 if cfg.with_vtrace and epoch:
                     targets = make_targets(cfg, self.policy, batch, segments, masks)
-                epoch_rows = self._run_epoch(segments, targets)
-                rows += epoch_rows
+                table = self._run_epoch(segments, targets)
+                tables += table
                 if epoch + 1 == cfg.num_epochs:
                     break
-                epoch_loss = reduce_minibatch_stats(epoch_rows)["policy_loss"]
+                epoch_loss = reduce_minibatch_stats(table)["policy_loss"]
                 if previous_loss is not None and abs(epoch_loss - previous_loss) < MIN_POLICY_LOSS_CHANGE:
                     break
                 previous_loss = epoch_loss
         finally:
             self.policy.actor_critic.eval()
-        return self._finish(batch, masks, targets, rows)
+        return self._finish(batch, masks, targets, tables)
 
     def state(self, generators: Mapping[str, torch.Generator] | None = None) -> LearnerState:
         """Everything needed to go on from here. The tensors are copies.
@@ -179,7 +180,7 @@ class Learner:
         return restore_random_state(facts["random_state"], {**(generators or {}), "minibatches": self._generator})
 
     def _run_epoch(self, segments: Segments, targets: Targets) -> list[Tensor]:
-        """One pass over all segments; one row of numbers per minibatch that had enough valid samples."""
+        """One pass over all segments; one table of numbers, none if no minibatch had enough valid samples."""
         advantage = to_segments(targets.advantage.t(), self.cfg.recurrence)  # [G, L]
         value_target = to_segments(to_head_units(self.policy, targets.value_target).t(), self.cfg.recurrence)
         selections = minibatch_selections(
@@ -190,45 +191,49 @@ class Learner:
         )
         # Read back once per epoch: with one valid sample there is no deviation of advantages, with none no loss.
         num_valid = torch.stack([select_rows(segments.valid, s).sum() for s in selections]).tolist()
-        rows = []
+        records = []
         for selection, count in zip(selections, num_valid, strict=True):
             if count >= 2:
-                rows.append(
+                records.append(
                     self._run_minibatch(
                         segments.select(selection),
                         select_rows(advantage, selection),
                         select_rows(value_target, selection),
                     )
                 )
-        if rows and self.cfg.lr_schedule == "kl_adaptive_epoch":
-            self._adapt_lr(reduce_minibatch_stats(rows)["kl_divergence"])
-        return rows
+        if not records:
+            return []
+        table = describe_minibatches(records, self.cfg.ppo_clip_ratio, segments.action_logits.abs().amax())
+        if self.cfg.lr_schedule == "kl_adaptive_epoch":
+            self._adapt_lr(reduce_minibatch_stats([table])["kl_divergence"])
+        return [table]
 
-    def _run_minibatch(self, minibatch: Segments, advantage: Tensor, value_target: Tensor) -> Tensor:
+    def _run_minibatch(self, minibatch: Segments, advantage: Tensor, value_target: Tensor) -> MinibatchRecord:
         evaluation = self.policy.evaluate(
             minibatch.observation, minibatch.rnn_state, minibatch.episode_start, minibatch.action
         )
-        terms, stats = minibatch_loss(evaluation, minibatch, advantage, value_target, self._coefficients)
+        terms, samples = minibatch_loss(evaluation, minibatch, advantage, value_target, self._coefficients)
         loss = terms.total
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         grad_norm = clip_gradients(self._params, self.cfg.max_grad_norm)
         finite = loss.detach().isfinite() & grad_norm.isfinite()
         guarded_step(self.optimizer, finite)
-        row = stack_minibatch_stats({**stats, "grad_norm": grad_norm, "applied": finite})
         if self.cfg.lr_schedule == "kl_adaptive_minibatch":
-            self._adapt_lr(float(stats["kl_divergence"]))
-        return row
+            self._adapt_lr(float(masked_mean(samples.kl, samples.valid)))
+        return MinibatchRecord.of(terms, loss, grad_norm, finite, samples)
 
-    def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, rows: list[Tensor]) -> UpdateStats:
+    def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, tables: list[Tensor]) -> UpdateStats:
         """Count, update statistics, move the schedule on, report."""
-        reduced = reduce_minibatch_stats(rows)
+        reduced = reduce_minibatch_stats(tables)
         num_steps = int(reduced.pop("applied"))
-        skipped = len(rows) - num_steps
+        skipped = sum(len(table) for table in tables) - num_steps
         culprits: tuple[str, ...] = ()
         if skipped:
-            culprits = find_culprits(batch, masks.train) or blame_update(rows)
-            log.warning("%d of %d updates skipped: %s not finite.", skipped, len(rows), " and ".join(culprits))
+            culprits = find_culprits(batch, masks.train) or blame_update(tables)
+            log.warning(
+                "%d of %d updates skipped: %s not finite.", skipped, skipped + num_steps, " and ".join(culprits)
+            )
             kept = self.bad_batches and self.bad_batches.keep(batch, self.policy_version, culprits)
             if kept:
                 log.warning("The batch is kept in %s", kept)

@@ -1,19 +1,20 @@
 """What is reported of one training iteration.
 
-In: one small tensor of numbers per minibatch, left on the device. Out: `UpdateStats`, read back once at the end. Does
-not know how any of the numbers came about.
+In: what every minibatch left on the device. Out: one row of numbers per minibatch, taken for a whole epoch at once,
+since on small minibatches a number each would cost as much as the gradient; and `UpdateStats`, read back at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sf_core.learner.losses import LossTerms, clip_range
 from sf_core.learner.sample_counts import SampleCounts
 
 # How the minibatches of one iteration become one number. Skipped minibatches are left out.
@@ -139,19 +140,99 @@ class UpdateStats:
         return result
 
 
-def stack_minibatch_stats(values: Mapping[str, Tensor]) -> Tensor:
-    """The numbers of one minibatch as one tensor [len(MINIBATCH_STATS)] on their device, in the order of that tuple."""
-    return torch.stack([values[name].detach().float() for name in MINIBATCH_STATS])
+class MinibatchSamples(NamedTuple):
+    """The N samples of a minibatch, `[N]` each and detached; `[M, N]` for M minibatches."""
+
+    valid: Tensor  # bool
+    ratio: Tensor  # importance ratio
+    entropy: Tensor  # nats
+    kl: Tensor  # KL(target ‖ behaviour), nats
+    value: Tensor  # units of the value head
+    behaviour_value: Tensor  # units of the value head
+    advantage: Tensor  # reward units, not normalised
 
 
-def reduce_minibatch_stats(rows: Sequence[Tensor]) -> dict[str, float]:
-    """One number per name for the whole iteration; NaN where every minibatch was skipped.
+class MinibatchRecord(NamedTuple):
+    """What one optimizer step leaves behind."""
+
+    losses: Tensor  # [5] policy, value, exploration, kl, total
+    grad_norm: Tensor  # scalar, before clipping
+    applied: Tensor  # scalar bool: the step was taken
+    samples: MinibatchSamples
+
+    @classmethod
+    def of(
+        cls, terms: LossTerms, total: Tensor, grad_norm: Tensor, applied: Tensor, samples: MinibatchSamples
+    ) -> MinibatchRecord:
+        """Keep the values, let the graph go."""
+        with torch.no_grad():
+            losses = torch.stack([terms.policy, terms.value, terms.exploration, terms.kl, total])
+        return cls(losses, grad_norm, applied, samples)
+
+
+@torch.no_grad()
+def describe_minibatches(records: Sequence[MinibatchRecord], clip_ratio: float, max_abs_logprob: Tensor) -> Tensor:
+    """The numbers of M minibatches of N samples, `[M, len(MINIBATCH_STATS)]` in the order of that tuple.
+
+    Args:
+        records: of one epoch, at least one.
+        clip_ratio: `--ppo_clip_ratio`.
+        max_abs_logprob: scalar, largest parameter of the action distributions in the dataset.
+    """
+    valid, ratio, entropy, kl, value, behaviour_value, advantage = (
+        torch.stack(rows) for rows in zip(*(record.samples for record in records), strict=True)
+    )
+    count = valid.sum(1)  # [M]
+
+    def mean(x: Tensor) -> Tensor:
+        return torch.where(valid, x, 0.0).sum(1) / count.clamp(min=1)
+
+    def largest(x: Tensor) -> Tensor:
+        return torch.where(valid, x, -torch.inf).amax(1)
+
+    def smallest(x: Tensor) -> Tensor:
+        return torch.where(valid, x, torch.inf).amin(1)
+
+    losses = torch.stack([record.losses for record in records])  # [M, 5]
+    low, high = clip_range(clip_ratio)
+    value_delta = (value - behaviour_value).abs()
+    adv_mean = mean(advantage)
+    adv_variance = mean((advantage - adv_mean[:, None]).square()) * count / (count - 1).clamp(min=1)
+    columns = {
+        "policy_loss": losses[:, 0],
+        "value_loss": losses[:, 1],
+        "exploration_loss": losses[:, 2],
+        "kl_loss": losses[:, 3],
+        "loss": losses[:, 4],
+        "entropy": mean(entropy),
+        "value": mean(value),
+        "kl_divergence": mean(kl),
+        "kl_divergence_max": largest(kl),
+        "ratio_mean": mean((1 - ratio).abs()),
+        "ratio_min": smallest(ratio),
+        "ratio_max": largest(ratio),
+        "fraction_clipped": mean(((ratio < low) | (ratio > high)).float()),
+        "value_delta": mean(value_delta),
+        "value_delta_max": largest(value_delta),
+        "adv_mean": adv_mean,
+        "adv_std": adv_variance.sqrt(),
+        "adv_min": smallest(advantage),
+        "adv_max": largest(advantage),
+        "max_abs_logprob": max_abs_logprob.expand(len(records)),
+        "grad_norm": torch.stack([record.grad_norm for record in records]),
+        "applied": torch.stack([record.applied for record in records]),
+    }
+    return torch.stack([columns[name].float() for name in MINIBATCH_STATS], dim=1)
+
+
+def reduce_minibatch_stats(tables: Sequence[Tensor]) -> dict[str, float]:
+    """One number per name for all rows of `tables` `[M, names]`; NaN where every minibatch was skipped.
 
     This is where the host waits for the device.
     """
-    if not rows:
+    if not tables:
         return {name: 0.0 if name == "applied" else float("nan") for name in MINIBATCH_STATS}
-    table = torch.stack(list(rows)).cpu().double().numpy()  # [minibatches, names]
+    table = torch.cat(list(tables)).cpu().double().numpy()
     applied = table[table[:, MINIBATCH_STATS.index("applied")] > 0]
     if not len(applied):
         return reduce_minibatch_stats([])
