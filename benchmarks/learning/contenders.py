@@ -51,6 +51,8 @@ def ours(task: Task, mode: str, seed: int, steps: int, cores: int) -> Curve:
         "exploration_loss_coeff": s.entropy,
         "encoder_mlp_layers": ",".join(map(str, s.hidden)),
         "nonlinearity": "tanh",
+        "policy_init_gain": 2**0.5,  # the rest of the network: as stable-baselines3 begins
+        "policy_head_init_gain": 0.01,
         "actor_critic_share_weights": False,
         "adaptive_stddev": False,
         "normalize_input": s.normalize,

@@ -18,7 +18,11 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from sf_core.model.action_distribution import ActionDistribution
-from sf_core.model.action_parameterization import make_action_parameterization
+from sf_core.model.action_parameterization import (
+    ActionParameterization,
+    ActionParameterizationFixedStddev,
+    make_action_parameterization,
+)
 from sf_core.model.core import ModelCore, rnn_state_size, run_sequence
 from sf_core.model.decoder import Decoder
 from sf_core.model.encoder import Encoder
@@ -60,7 +64,11 @@ class ActorCritic(nn.Module):
 
     def initialize_weights(self, layer: nn.Module) -> None:
         """Initialise one layer as `--policy_initialization` says; use `self.apply(self.initialize_weights)`."""
-        initialize_weights(layer, self.cfg.policy_initialization, float(self.cfg.policy_init_gain))
+        scheme, head_gain = self.cfg.policy_initialization, self.cfg.policy_head_init_gain
+        initialize_weights(layer, scheme, float(self.cfg.policy_init_gain))
+        # `apply` comes to a head after the layer inside it
+        if head_gain is not None and isinstance(layer, ActionParameterization | ActionParameterizationFixedStddev):
+            initialize_weights(layer.distribution_linear, scheme, float(head_gain))
 
     def normalize_obs(self, obs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Raw observations to normalised ones."""

@@ -47,6 +47,7 @@ CFG = {
     "nonlinearity": "elu",
     "policy_initialization": "orthogonal",
     "policy_init_gain": 2.0,
+    "policy_head_init_gain": None,
     "actor_critic_share_weights": True,
     "adaptive_stddev": True,
     "continuous_tanh_scale": 0.0,

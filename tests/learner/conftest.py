@@ -115,6 +115,7 @@ DEFAULTS = {
     "actor_critic_share_weights": True,
     "policy_initialization": "orthogonal",
     "policy_init_gain": 1.0,
+    "policy_head_init_gain": None,
     "adaptive_stddev": True,
     "initial_stddev": 1.0,
     "continuous_tanh_scale": 0.0,

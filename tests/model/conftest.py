@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "nonlinearity": "elu",
     "policy_initialization": "orthogonal",
     "policy_init_gain": 1.0,
+    "policy_head_init_gain": None,
     "actor_critic_share_weights": True,
     "adaptive_stddev": True,
     "continuous_tanh_scale": 0.0,

@@ -74,6 +74,17 @@ def test_every_layer_is_initialised_as_asked(cfg_of, plan_of):
             assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(0.5, abs=1e-5)
 
 
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_the_head_may_have_a_gain_of_its_own(cfg_of, plan_of, adaptive):
+    cfg = cfg_of(policy_init_gain=0.5, policy_head_init_gain=0.01, adaptive_stddev=adaptive)
+    network = build_actor_critic(plan_of(), cfg, OBS, spaces.Box(-1, 1, (2,)))
+    head = network.action_parameterization.distribution_linear
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            gain = 0.01 if layer is head else 0.5
+            assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(gain, abs=1e-5)
+
+
 def test_torch_default_keeps_biases(cfg_of, plan_of):
     network = build_actor_critic(plan_of(), cfg_of(policy_initialization="torch_default"), OBS, ACTIONS)
     assert all((layer.bias != 0).any() for layer in network.modules() if isinstance(layer, nn.Linear))

@@ -56,6 +56,14 @@ MODEL = OptionGroup(
         ),
         Option(name="policy_init_gain", type=FLOAT, default=1.0, above=0, help="their gain"),
         Option(
+            name="policy_head_init_gain",
+            type=FLOAT,
+            default=None,
+            above=0,
+            help="gain of the layer that makes action logits, None: as the others; 0.01 lets a policy begin near the "
+            "middle of its actions, which much of continuous control needs (Andrychowicz et al. 2021)",
+        ),
+        Option(
             name="actor_critic_share_weights",
             type=BOOL,
             default=True,
