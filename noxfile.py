@@ -69,7 +69,7 @@ def envpool(session: nox.Session) -> None:
 @nox.session
 def learn(session: nox.Session) -> None:
     """Does it still learn? Every task with three seeds, beside stable-baselines3; `-- full`: longer, five seeds."""
-    session.install(*CONSTRAINTS, ".", "gymnasium[box2d,mujoco]", "stable-baselines3", "matplotlib")
+    session.install(*CONSTRAINTS, ".", "gymnasium[box2d,mujoco]", "sb3-contrib", "matplotlib")
     session.run("python", "benchmarks/learning", *session.posargs)
 
 

@@ -19,7 +19,7 @@ from contenders import MODES, Curve, ours, stable_baselines3
 from tasks import TASKS, Task
 
 PEER = "stable-baselines3"
-PEER_CANNOT = ("action masks", "several agents")
+PEER_CANNOT = ("several agents",)
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=["serial", "async"])
     parser.add_argument("--seeds", type=int, help="3; 5 of the full suite")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on all budgets, for a quick look")
-    parser.add_argument("--sb3", default=sys.executable, help="interpreter with stable-baselines3; none leaves it out")
+    parser.add_argument("--sb3", default=sys.executable, help="interpreter with sb3-contrib; none leaves it out")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
     full = args.size == "full"

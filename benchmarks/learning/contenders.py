@@ -13,6 +13,7 @@ from tasks import Task
 
 HERE = Path(__file__).parent
 MODES = ("serial", "sync", "async")
+RNN_SIZE = 64
 
 Curve = list[tuple[int, float, float]]
 """(agent steps, seconds since training began, mean return of the last 100 episodes), in order"""
@@ -58,7 +59,8 @@ def ours(task: Task, mode: str, seed: int, steps: int, cores: int) -> Curve:
         "normalize_input": s.normalize,
         "normalize_returns": s.normalize,
         "use_rnn": s.memory,
-        "rnn_size": 64,
+        "rnn_type": "lstm",
+        "rnn_size": RNN_SIZE,
         "train_for_env_steps": steps,
         "experiment_summaries_interval": 1,
         "save_every_sec": 3600,
@@ -82,7 +84,8 @@ def stable_baselines3(task: Task, seed: int, steps: int, python: str) -> Curve:
 
 
 def _as_json(task: Task) -> str:
-    return json.dumps({**vars(task.settings), "own": task.own})
+    masks = task.needs == "action masks"
+    return json.dumps({**vars(task.settings), "own": task.own, "masks": masks, "rnn_size": RNN_SIZE})
 
 
 def _run(command: list[str]) -> str:

@@ -1,4 +1,7 @@
-"""stable-baselines3's PPO on one task, in the interpreter that has it; prints its curve as JSON. See contenders.py."""
+"""stable-baselines3's PPO on one task, in the interpreter that has it; prints its curve as JSON. See contenders.py.
+
+Memory and masks are those of sb3-contrib, its companion: `RecurrentPPO` with an LSTM, `MaskablePPO`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import time
 
 import gymnasium as gym
 import torch
+from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -32,6 +36,22 @@ class Curve(BaseCallback):
             self.points.append(point)
 
 
+class Masked(gym.ObservationWrapper):
+    """Offers the mask where `MaskablePPO` asks for it, instead of in the observation."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.observation_space = env.observation_space["obs"]
+        self._mask = None
+
+    def observation(self, observation):
+        self._mask = observation["action_mask"].astype(bool)
+        return observation["obs"]
+
+    def action_masks(self):
+        return self._mask
+
+
 def main(env, seed, steps, settings):
     """Train and print."""
     torch.set_num_threads(1)
@@ -39,7 +59,8 @@ def main(env, seed, steps, settings):
         import envs
 
         def make():
-            return getattr(envs, f"make_{env}")(env, None, None)
+            made = getattr(envs, f"make_{env}")(env, None, None)
+            return Masked(made) if settings["masks"] else made
     else:
 
         def make():
@@ -49,8 +70,15 @@ def main(env, seed, steps, settings):
     if settings["normalize"]:
         venv = VecNormalize(venv, gamma=settings["gamma"])
     rate = settings["learning_rate"]
-    model = PPO(
-        "MlpPolicy",
+    algorithm, network = PPO, "MlpPolicy"
+    shape = {"net_arch": list(settings["hidden"])}
+    if settings["memory"]:
+        algorithm, network = RecurrentPPO, "MlpLstmPolicy"
+        shape["lstm_hidden_size"] = settings["rnn_size"]
+    elif settings["masks"]:
+        algorithm = MaskablePPO
+    model = algorithm(
+        network,
         venv,
         seed=seed,
         device="cpu",
@@ -62,7 +90,7 @@ def main(env, seed, steps, settings):
         gae_lambda=settings["gae_lambda"],
         clip_range=settings["clip"],
         ent_coef=settings["entropy"],
-        policy_kwargs={"net_arch": list(settings["hidden"])},
+        policy_kwargs=shape,
     )
     curve = Curve()
     model.learn(steps, callback=curve)

@@ -117,12 +117,12 @@ TASKS: dict[str, Task] = {
         target=0.95,
         needs="memory",
         settings=Settings(
-            num_envs=32, rollout=16, minibatch=256, epochs=4, learning_rate=2e-3, entropy=0.01, memory=True
+            num_envs=32, rollout=16, minibatch=256, epochs=4, learning_rate=1e-3, entropy=0.01, memory=True
         ),
     ),
     "masks": Task(env="keyring", own=True, steps=60_000, target=9.0, needs="action masks", settings=SMALL),
     "multi_discrete": Task(env="dials", own=True, steps=60_000, target=9.0, settings=SMALL),
-    "team": Task(env="handshake", own=True, steps=250_000, target=9.0, needs="several agents", settings=SMALL),
+    "team": Task(env="handshake", own=True, steps=60_000, target=9.0, needs="several agents", settings=SMALL),
     "halfcheetah": Task(
         env="gym:HalfCheetah-v5", steps=300_000, full_steps=1_000_000, target=1000, settings=LOCOMOTION
     ),
