@@ -20,7 +20,7 @@ class MaskCheck:
     """Looks at the masks of one kind of env.
 
     Args:
-        name: of the env, for messages.
+        name: of the env, for messages; empty where it is not known.
         leaves: of the observation space, by name.
         action_space: of one agent.
 
@@ -29,7 +29,7 @@ class MaskCheck:
     """
 
     def __init__(self, name: str, leaves: Mapping[str, Space[Any]], action_space: Space[Any]) -> None:
-        self._name = name
+        self._whose = f"env {name!r}" if name else "the env"
         self._parts = action_parts(action_space)
         parts = [part for part in self._parts if part.kind == "discrete"]
         sizes = {f"{ACTION_MASK}/{part.name}": part.sizes for part in parts}
@@ -58,7 +58,7 @@ class MaskCheck:
             if stuck.any():
                 row = int(np.flatnonzero(stuck)[0])
                 raise UsageError(
-                    f"env {self._name!r} returned the observation {leaf!r} with no legal choice for row {row}, which "
+                    f"{self._whose} returned the observation {leaf!r} with no legal choice for row {row}, which "
                     "had to act; leave at least one choice of every categorical legal, or end the episode"
                 )
 

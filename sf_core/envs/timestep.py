@@ -70,6 +70,7 @@ class AgentVector(Protocol):
     agents_per_env: int
     observation_space: Dict  # flat leaves of one agent
     action_space: Space[Any]  # of one agent, as the env has it
+    active: np.ndarray  # [N] bool: who acts in the next step; the others sit it out
     render_mode: str | None
     render_fps: float
 

@@ -206,7 +206,11 @@ class Learner:
 
     def _run_minibatch(self, minibatch: Segments, advantage: Tensor, value_target: Tensor) -> Tensor:
         evaluation = self.policy.evaluate(
-            minibatch.observation, minibatch.rnn_state, minibatch.episode_start, minibatch.action
+            minibatch.observation,
+            minibatch.rnn_state,
+            minibatch.episode_start,
+            minibatch.action,
+            minibatch.inactive,
         )
         terms, stats = minibatch_loss(evaluation, minibatch, advantage, value_target, self._coefficients)
         loss = terms.total

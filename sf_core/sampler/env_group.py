@@ -106,7 +106,6 @@ class EnvGroup:
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated
         buffers.valid[index, t] = step.valid & step.active
-        buffers.policy_id[index, t] = np.where(step.active, self._policy_id, INACTIVE)
         if self.vector.agents_per_env > 1:
             self._credit(t, step, reward)
         self._observation = step.observation
@@ -149,3 +148,5 @@ class EnvGroup:
         for key, array in self._observation.items():
             self._buffers.observation[key][self._index, t] = array  # [N, *space]
         self._buffers.episode_start[self._index, t] = self._episode_start
+        if t < self._buffers.rollout:
+            self._buffers.policy_id[self._index, t] = np.where(self.vector.active, self._policy_id, INACTIVE)

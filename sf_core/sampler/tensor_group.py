@@ -87,7 +87,6 @@ class TensorGroup:
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated
         buffers.valid[index, t] = step.valid
-        buffers.policy_id[index, t] = 0
         self._observation = step.observation
         self._episode_start = step.episode_start
         self._write_observation(t + 1)
@@ -113,6 +112,8 @@ class TensorGroup:
         for key, x in self._observation.items():
             self._buffers.observation[key][self._index, t] = x  # [N, *space]
         self._buffers.episode_start[self._index, t] = self._episode_start
+        if t < self._buffers.rollout:
+            self._buffers.policy_id[self._index, t] = 0
 
 
 class TensorEpisodeStats:

@@ -79,8 +79,6 @@ def test_every_weight_moves_and_the_loss_terms_are_reported(bench, kind):
 
 @pytest.mark.parametrize("action_space", [spaces.Discrete(3), spaces.Box(-1, 1, (2,), np.float32)])
 def test_importance_ratio_is_one_before_the_first_optimizer_step(bench, kind, action_space):
-    if kind.get("exploration_loss") == "symmetric_kl" and isinstance(action_space, spaces.Box):
-        pytest.skip("no uniform distribution over the real line")
     single = {**kind, "num_batches_per_epoch": 1, "num_epochs": 1, "batch_size": 48}
     _, _, learner, batch = setup(bench, action_space=action_space, **single)
     stats = learner.train(batch)

@@ -146,6 +146,24 @@ def test_forbidden_actions_are_never_taken(policy_of):
     assert {policy.act({"obs": VECTOR.sample(), "action_mask": [1, 0, 0, 0]})[0] for _ in range(20)} == {2}
 
 
+def test_act_refuses_a_mask_that_forbids_everything_to_somebody_who_acts(policy_of):
+    policy = policy_of(MASKED, DISCRETE)
+    with pytest.raises(UsageError, match="the observation 'action_mask' with no legal choice for row 0"):
+        policy.act({"obs": VECTOR.sample(), "action_mask": [0, 0, 0, 0]})
+    batch = {"obs": np.zeros((2, 3), np.float32), "action_mask": [[0, 0, 0, 0], [0, 0, 0, 1]]}
+    with pytest.raises(UsageError, match="no legal choice for row 0"):
+        policy.act(batch)
+    assert policy.act(batch, active=np.array([False, True]))[0][1] == 5
+
+
+def test_act_keeps_the_state_of_agents_that_sit_out(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, use_rnn=True)
+    _, states = policy.act(np.ones((2, 3), np.float32))
+    _, later = policy.act(np.ones((2, 3), np.float32), states, active=np.array([True, False]))
+    assert (later[0] != states[0]).all()
+    assert (later[1] == states[1]).all()
+
+
 def test_masks_may_come_as_one_array_or_as_one_per_part():
     parts = action_parts(
         spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Box(0, 1), "c": spaces.MultiDiscrete([2, 2])})

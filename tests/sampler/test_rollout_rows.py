@@ -256,6 +256,16 @@ def test_an_agent_that_sits_out_is_marked_and_not_valid():
     assert buffers.valid[1].tolist() == [True, True, False, False, True, True, True, True]
 
 
+def test_an_agent_that_sits_out_remembers_what_it_did():
+    vector = MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 9))])
+    buffers, worker, inference = build([vector], recurrence=1)  # T = 8: it acts again in the second rollout
+    collect(worker, inference, [[0, 1]])
+    assert buffers.rnn_state[0, :, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8]  # the fake policy counts its steps
+    assert buffers.rnn_state[1, :, 0].tolist() == [0, 1, 2, 2, 2, 2, 2, 2, 2]
+    collect(worker, inference, [[0, 1]])
+    assert buffers.rnn_state[1, :, 0].tolist() == [2, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
 def test_a_reward_that_comes_while_an_agent_sits_out_belongs_to_its_last_action():
     env = CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 4))  # agent 1, steps 3 and 4
     step_of_env, late = env.step, iter([0, 0, 5.0, 7.0, 0, 0, 0, 0])

@@ -49,6 +49,7 @@ class VectorEnvs:
         self.render_fps = render_fps(env)
         self._all = np.ones(self.num_agents, bool)
         self._none = np.zeros(self.num_agents, bool)
+        self.active = self._all
         self._resetting = self._none  # NEXT_STEP: the envs whose next step only resets
         self._informed = find_interface(env, TrainingInfoInterface)
         self._checked_step = False
