@@ -56,6 +56,7 @@ class TensorGroup:
     ) -> None:
         self.envs = envs
         self.num_agents = envs.num_agents
+        self.late_rewards = 0  # there is one agent in each env, and it never sits out
         self._buffers = buffers
         self._reward_scale = reward_scale
         self._reward_clip = reward_clip

@@ -283,6 +283,34 @@ def test_a_reward_that_comes_while_an_agent_sits_out_belongs_to_its_last_action(
     collect(worker, inference, [[0, 1]])
     gained = np.where(buffers.valid, buffers.reward - plain.reward, 0)
     assert gained.tolist() == [[0] * T, [0, 12, 0, 0, 0, 0, 0, 0]]
+    assert worker.late_rewards == 0
+
+
+class LateRewards:
+    """Agent 1 sits out from the last row of the first rollout on, and is paid for what it did in the rollout before."""
+
+    def __init__(self, *rewards):
+        self.env = CountingMultiAgentEnv(2, Script(lengths=(100,), reward_step=0.0), inactive=(1, T, 2 * T - 1))
+        self.rewards = iter(rewards)
+
+    def __getattr__(self, name):
+        return getattr(self.env, name)
+
+    def step(self, actions):
+        observations, (first, _), *others = self.env.step(actions)
+        return observations, [first, next(self.rewards)], *others
+
+
+def test_a_reward_that_comes_a_rollout_too_late_is_counted_and_blamed_on_nobody():
+    rewards = [1.0] * (T - 1) + [4.0] + [8.0, 0.0, 16.0] + [0.0] * (T - 4) + [32.0]
+    buffers, worker, inference = build([MultiAgentEnvs([LateRewards(*rewards)])], num_slots=4)
+    collect(worker, inference, [[0, 1]])
+    assert buffers.reward[1].tolist() == [1.0] * (T - 2) + [5.0, 4.0]  # row T - 1 is not valid: row T - 2 has it
+    assert worker.late_rewards == 0
+    collect(worker, inference, [[2, 3]])
+    assert worker.late_rewards == 2
+    assert buffers.reward[1].tolist() == [1.0] * (T - 2) + [5.0, 4.0]  # the learner has it
+    assert buffers.reward[3, buffers.valid[3]].tolist() == [32.0]
 
 
 class Curriculum(CountingEnv, TrainingInfoInterface):
