@@ -26,6 +26,7 @@ from sf_core.learner.optimizer import (
     clip_gradients,
     guarded_step,
     make_optimizer,
+    max_second_moment,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
@@ -268,6 +269,8 @@ class Learner:
             num_optimizer_steps=num_steps,
             skipped_updates=skipped,
             agent_steps=num_real,
+            adam_max_second_moment=max_second_moment(self.optimizer),
+            normalizers=self.policy.actor_critic.summaries(),
             culprits=culprits,
             samples=samples,
         )

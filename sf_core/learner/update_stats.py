@@ -38,6 +38,8 @@ _REDUCTIONS = {
     "adv_min": "min",
     "adv_max": "max",
     "max_abs_logprob": "max",
+    "act_min": "min",
+    "act_max": "max",
     "grad_norm": "mean",
     "applied": "sum",
 }
@@ -79,6 +81,8 @@ class UpdateStats:
         adv_min: smallest.
         adv_max: largest.
         max_abs_logprob: largest parameter of an action distribution.
+        act_min: smallest number in an action, as the policy chose it (a choice, counted from 0, or a real number).
+        act_max: largest one.
         grad_norm: joint L2 norm before clipping.
         lr: learning rate that the next iteration begins with, so a decay to zero ends with zero here.
         policy_lag_min: optimizer steps between behaviour and learner at the iteration's start, over its valid rows.
@@ -89,6 +93,8 @@ class UpdateStats:
         num_optimizer_steps: of this iteration, skipped ones left out.
         skipped_updates: of this iteration, because something was not finite.
         agent_steps: valid transitions in this iteration.
+        adam_max_second_moment: largest entry of Adam's or Lamb's second moment, after the iteration.
+        normalizers: `obs_running_mean`, `returns_running_std`, ...: mean over the elements of each running statistic.
         culprits: what was not finite; empty when nothing was skipped for that reason.
         samples: how many rows were trained on, why the others were not, and how old they were.
     """
@@ -113,6 +119,8 @@ class UpdateStats:
     adv_min: float
     adv_max: float
     max_abs_logprob: float
+    act_min: float
+    act_max: float
     grad_norm: float
     lr: float
     policy_lag_min: float
@@ -123,6 +131,8 @@ class UpdateStats:
     num_optimizer_steps: int
     skipped_updates: int
     agent_steps: int
+    adam_max_second_moment: float = float("nan")
+    normalizers: Mapping[str, float] = field(default_factory=dict)
     culprits: tuple[str, ...] = ()
     samples: SampleCounts = field(default_factory=SampleCounts)
 
@@ -131,7 +141,7 @@ class UpdateStats:
 
         Averages that no minibatch contributed to are left out.
         """
-        result = {}
+        result = {f"train/{name}": value for name, value in self.normalizers.items()}
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, int | float) and value == value:  # NaN: there was nothing to average

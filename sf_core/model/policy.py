@@ -73,6 +73,7 @@ class Policy:
         policy_version: optimizer steps behind the weights.
         device: where it runs.
         forward_options: how it is run.
+        env_name: for messages.
 
     Attributes:
         rnn_size: H, numbers of recurrent state per row; 1 without recurrence.
@@ -87,6 +88,7 @@ class Policy:
         policy_version: int = 0,
         device: torch.device | str = "cpu",
         forward_options: ForwardOptions | None = None,
+        env_name: str = "",
     ) -> None:
         self.device = torch.device(device)
         self.actor_critic = actor_critic.to(self.device)
@@ -99,7 +101,7 @@ class Policy:
         self._leaves = observation_spaces(obs_space)
         self._mask_reader = ActionMaskReader(self._leaves, self.layout.parts)
         self._mask_keys = tuple(key for key in self._leaves if is_action_mask(key))
-        self._mask_check = MaskCheck("", self._leaves, action_space)
+        self._mask_check = MaskCheck(env_name, self._leaves, action_space)
         self._in_parts = has_forward_parts(actor_critic)
         self._forward = Forward(actor_critic, self.device, self._in_parts, forward_options)
         if self._mask_keys:

@@ -21,6 +21,8 @@ from sf_core.rollout.slots import as_index
 from sf_core.rollout.tensor_buffers import TensorBuffers
 from sf_core.sampler.messages import FinishedEpisode
 
+_POLICY = 0  # plays all envs
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorRequest:
@@ -74,7 +76,11 @@ class TensorGroup:
         self._stats.reset()
 
     def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
-        """From here on rows are written to `slots` (`[N]`, one for each env); writes row 0."""
+        """From here on rows are written to `slots` (`[N]`, one for each env); writes row 0.
+
+        `env_steps` is how far training is, for envs that want to know.
+        """
+        self.envs.inform({"policy_id": _POLICY, "approx_total_training_steps": env_steps})
         index = as_index(np.asarray(slots, np.int64))
         self._index = index if isinstance(index, slice) else torch.as_tensor(index, device=self.envs.device)
         self._last = None  # answered at row T of the rollout before
@@ -114,7 +120,7 @@ class TensorGroup:
             self._buffers.observation[key][self._index, t] = x  # [N, *space]
         self._buffers.episode_start[self._index, t] = self._episode_start
         if t < self._buffers.rollout:
-            self._buffers.policy_id[self._index, t] = 0
+            self._buffers.policy_id[self._index, t] = _POLICY
 
 
 class TensorEpisodeStats:
@@ -153,7 +159,9 @@ class TensorEpisodeStats:
             if step not in extra_of_step:
                 extra_of_step[step] = {key: value.cpu().numpy() for key, value in noted[step][3].items()}
             extra = {key: float(values[row]) for key, values in extra_of_step[step].items()}
-            finished.append(FinishedEpisode(agent=row, policy_id=0, reward=total, length=length, extra_stats=extra))
+            finished.append(
+                FinishedEpisode(agent=row, policy_id=_POLICY, reward=total, length=length, extra_stats=extra)
+            )
         return finished
 
     def reset(self) -> None:

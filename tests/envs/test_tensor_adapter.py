@@ -10,8 +10,11 @@ from sf_core.envs.adapters.common import TENSOR_DEVICE
 from sf_core.envs.adapters.tensor import TensorEnvs, action_decoder
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.env_info import probe_env
+from sf_core.envs.env_utils import TrainingInfoInterface
 from sf_core.envs.spaces import action_parts, decode_action
 from sf_core.plugins.plan import EnvPlan
+from sf_core.rollout.tensor_buffers import TensorBuffers
+from sf_core.sampler.tensor_group import TensorGroup
 from sf_core.testing.fakes import CountingVectorEnv
 from sf_core.testing.tensor_envs import AsTensors, TensorCartPole
 from sf_core.utils.attr_dict import AttrDict
@@ -128,3 +131,19 @@ def test_cartpole_in_tensors_moves_as_gymnasiums_does():
     assert not truncated.any()
     assert reward.tolist() == [1.0, 1.0]
     assert ours.metadata == {"autoreset_mode": AutoresetMode.SAME_STEP, TENSOR_DEVICE: "cpu"}
+
+
+def test_an_env_in_tensors_hears_how_far_training_is():
+    class Curriculum(AsTensors, TrainingInfoInterface):
+        def __init__(self, env):
+            AsTensors.__init__(self, env)
+            TrainingInfoInterface.__init__(self)
+
+    env = Curriculum(CountingVectorEnv(2, AutoresetMode.NEXT_STEP))
+    vector = TensorEnvs(env)
+    sizes = {"num_action_parameters": 2, "rnn_size": 1, "num_slots": 2, "num_agents": 2, "rollout": 2, "recurrence": 1}
+    parts = action_parts(vector.action_space)
+    group = TensorGroup(vector, TensorBuffers(vector.observation_space, parts, device="cpu", **sizes))
+    group.reset()
+    group.begin_rollout(np.arange(2), env_steps=700)
+    assert env.training_info == {"policy_id": 0, "approx_total_training_steps": 700}

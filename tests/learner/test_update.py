@@ -490,6 +490,27 @@ def test_numbers_are_reported_under_sample_factorys_tags(bench):
         "adv_std",
         "max_abs_logprob",
         "skipped_updates",
+        "act_min",
+        "act_max",
+        "adam_max_second_moment",
+        "obs_running_mean",
+        "obs_running_std",
+        "returns_running_mean",
+        "returns_running_std",
     ]
     assert {f"train/{tag}" for tag in tags} <= set(scalars)
     assert all(isinstance(x, float) for x in scalars.values())
+
+
+def test_actions_moments_and_statistics_are_reported_as_they_are(bench):
+    space = spaces.Tuple([spaces.Discrete(3), spaces.Box(-1, 1, (2,))])
+    _, policy, learner, batch = setup(bench, action_space=space)
+    scalars = learner.train(garbage(batch, ~batch.valid)).scalars()
+    actions = torch.cat([x[batch.valid].float().flatten() for x in batch.action.values()])
+    assert (scalars["train/act_min"], scalars["train/act_max"]) == (float(actions.min()), float(actions.max()))
+    moments = [x.max() for name, x in learner.state().optimizer.items() if name.startswith("exp_avg_sq.")]
+    assert scalars["train/adam_max_second_moment"] == float(max(moments))
+    returns = policy.actor_critic.returns_normalizer
+    assert scalars["train/returns_running_mean"] == float(returns.mean)
+    obs = policy.actor_critic.obs_normalizer.running["obs"]
+    assert scalars["train/obs_running_std"] == pytest.approx(float(obs.var.sqrt().mean()), rel=1e-4)

@@ -11,6 +11,7 @@ from sf_core.envs.spaces import action_parts, observation_spaces
 from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, ActorCriticSharedWeights
 from sf_core.model.device import choose_device
+from sf_core.model.encoder import Encoder
 from sf_core.model.policy_store import PolicyStore
 from sf_core.utils.errors import UsageError
 
@@ -234,6 +235,35 @@ def test_a_network_with_forward_alone_may_choose_actions_itself(policy_of):
     assert output.log_prob.tolist() == [0, 0]
     assert output.value.shape == (2,)
     assert policy.value_batch(observation, torch.zeros(2, 6)).shape == (2,)
+
+
+WORDS = spaces.Dict(
+    {"obs": VECTOR, "words": spaces.Box(0, 2**40, (2,), np.int64), "action_mask": MASKED["action_mask"]}
+)
+
+
+class WordEncoder(Encoder):
+    """Wants the numbers of words as they are: 2**40 + 1 is no float32."""
+
+    def __init__(self, cfg, obs_space):
+        super().__init__(cfg)
+        self.layer = nn.Linear(3, 4)
+        self.encoder_out_size = 4
+
+    def type_for_input_tensor(self, input_tensor_name):
+        return torch.int64 if input_tensor_name == "words" else torch.float32
+
+    def forward(self, obs_dict):
+        assert (obs_dict["words"] == 2**40 + 1).all()
+        return self.layer(obs_dict["obs"])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_encoder_may_ask_for_the_type_of_an_input(policy_of, shared):
+    policy = policy_of(WORDS, DISCRETE, {"encoder": WordEncoder}, actor_critic_share_weights=shared)
+    mask = np.array([0, 1, 0, 0], np.int8)
+    words = np.full(2, 2**40 + 1)
+    assert policy.act({"obs": VECTOR.sample(), "words": words, "action_mask": mask})[0] == 3
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------
