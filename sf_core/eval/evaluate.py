@@ -103,7 +103,7 @@ def evaluate(
         step = vector.step({part: action.cpu().numpy() for part, action in output.action.items()})
         masks.check(looked_at, step.valid & step.active)
         rnn_state = torch.where(acts, output.rnn_state, rnn_state)  # whoever sat out remembers what it did
-        rnn_state = rnn_state * torch.as_tensor(~step.episode_start, device=device)[:, None]
+        rnn_state = rnn_state.masked_fill(torch.as_tensor(step.episode_start, device=device)[:, None], 0.0)
         for episode in stats.update(step):
             if left[episode.agent] > 0:
                 left[episode.agent] -= 1

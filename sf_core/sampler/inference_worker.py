@@ -121,8 +121,9 @@ class InferenceWorker:
         self._store_entering_states([request], self._entering_state(as_index(request.agents), start))
 
     def _entering_state(self, agents: slice | np.ndarray, episode_start: np.ndarray) -> torch.Tensor:
-        keep = self._transfer.to_device("/keep", ~episode_start)  # [B]
-        return self._rnn_state[agents] * keep[:, None]  # [B, H]
+        starts = self._transfer.to_device("/starts", episode_start)  # [B]
+        # not a product with 0: what one episode made of a NaN must not reach the next one
+        return self._rnn_state[agents].masked_fill(starts[:, None], 0.0)  # [B, H]
 
     def _store_entering_states(self, requests: Sequence[InferenceRequest], state: torch.Tensor) -> None:
         """Write the rows of `rnn_state` at which a segment starts; `state` is in the order of the requests."""

@@ -48,6 +48,22 @@ def test_an_agent_that_sits_out_remembers_what_it_did():
     assert list(second) == [0, 1, 2, 2, 2, 3, 4, 5, 6]
 
 
+class Forgetful(Watched):
+    """Whose state is not a number from the second step of an episode on."""
+
+    def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
+        output = super().act_batch(observation, rnn_state, deterministic, generator)
+        output.rnn_state[observation["obs"][:, 2] >= 1] = float("nan")
+        return output
+
+
+def test_a_state_that_is_not_finite_ends_with_its_episode():
+    vector = SingleEnvs([CountingEnv(0, Script(lengths=(3,)))])
+    policy = Forgetful(vector)
+    evaluate(policy, vector, 2, seed=0)
+    np.testing.assert_array_equal(np.ravel(policy.states), [0, 1, np.nan] * 2)
+
+
 class Stuck(CountingEnv):
     """Forbids every action in its third observation."""
 

@@ -256,6 +256,24 @@ def test_an_agent_that_sits_out_is_marked_and_not_valid():
     assert buffers.valid[1].tolist() == [True, True, False, False, True, True, True, True]
 
 
+class Forgetful(CountingPolicy):
+    """Whose state is not a number from the third step of an episode on."""
+
+    def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
+        output = super().act_batch(observation, rnn_state, deterministic, generator)
+        output.rnn_state[observation["obs"][:, 2] >= 2] = float("nan")
+        return output
+
+
+def test_a_state_that_is_not_finite_ends_with_its_episode():
+    buffers, worker, inference = build([SingleEnvs([CountingEnv(0, Script(lengths=(4,)))])], recurrence=1)
+    parts = action_parts(worker.groups[0].vector.action_space)
+    inference._policy = Forgetful(parts, 2, 2)
+    collect(worker, inference, [[0]])
+    assert np.isnan(buffers.rnn_state[0, 3]).all()
+    assert buffers.rnn_state[0, :, 0][[0, 1, 2, 4, 5, 6]].tolist() == [0, 1, 2] * 2
+
+
 def test_an_agent_that_sits_out_remembers_what_it_did():
     vector = MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 9))])
     buffers, worker, inference = build([vector], recurrence=1)  # T = 8: it acts again in the second rollout
