@@ -243,8 +243,10 @@ class Learner:
         samples = count_samples(batch.policy_id, masks, own_policy_id=self.policy_id)
         lag = LagSpread.of(samples.policy_lag)
         num_real = samples.trained + samples.stale
-        if samples.trained * 2 < num_rows:
-            log.warning("Only %d of %d transitions can be trained on.", samples.trained, num_rows)
+        if samples.trained * 2 < num_real:
+            log.warning(
+                "Only %d of %d transitions are recent enough to train on (--max_policy_lag).", samples.trained, num_real
+            )
         if abs(reduced["loss"]) > LOSS_ALARM or reduced["kl_divergence_max"] > KL_ALARM:
             log.warning("Loss %.3g, largest KL divergence %.3g.", reduced["loss"], reduced["kl_divergence_max"])
         self.policy_version += num_steps

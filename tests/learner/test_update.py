@@ -263,6 +263,17 @@ def test_stale_rows_are_masked_from_the_losses_but_counted_as_steps(bench):
     assert learner.policy.actor_critic.returns_normalizer.count == 1 + 3 + 44
 
 
+def test_too_many_stale_rows_are_a_warning_and_rows_that_nobody_acted_in_are_not(bench, caplog):
+    _, _, learner, batch = setup(bench, ends=False, max_policy_lag=3)
+    sat_out = torch.arange(batch.rollout) % 4 != 0
+    policy_id = torch.where(sat_out, -1, batch.policy_id)
+    learner.train(changed(batch, valid=batch.valid & ~sat_out, policy_id=policy_id))
+    assert "transitions" not in caplog.text
+    learner.policy_version = 10
+    learner.train(batch)
+    assert "Only 0 of 48 transitions are recent enough to train on (--max_policy_lag)." in caplog.text
+
+
 def test_steps_are_valid_transitions_times_frame_skip(bench):
     _, _, learner, batch = setup(bench, env_frameskip=4)
     learner.train(batch)
