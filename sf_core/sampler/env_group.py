@@ -102,11 +102,12 @@ class EnvGroup:
     def step(self, t: int) -> None:
         """Act as row `t` of `action` says; writes row `t`, and row `t + 1` of what is acted on next."""
         buffers, index = self._buffers, self._index
+        if leaves := self._masks.leaves:
+            acting = self.vector.active & ~self.vector.resetting
+            self._masks.check({leaf: buffers.observation[leaf][index, t] for leaf in leaves}, acting)
         # a copy: an env that keeps or changes its action must not reach into the rollout
         step = self.vector.step({part: np.array(rows[index, t]) for part, rows in buffers.action.items()})
         reward = np.clip(step.reward * self._reward_scale, -self._reward_clip, self._reward_clip)
-        if leaves := self._masks.leaves:
-            self._masks.check({leaf: buffers.observation[leaf][index, t] for leaf in leaves}, step.valid & step.active)
         buffers.reward[index, t] = reward  # [N]
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated

@@ -359,6 +359,10 @@ class Stuck(CountingEnv):
     def _observation(self):
         return {"obs": super()._observation(), "action_mask": np.full(2, self._step != 2, np.int8)}
 
+    def step(self, action):
+        assert self._step != 2, "an env may refuse what it forbids"
+        return super().step(action)
+
 
 def test_a_mask_that_leaves_no_choice_is_an_error_that_names_the_env():
     _, worker, inference = build([SingleEnvs([Stuck()], name="maze")])

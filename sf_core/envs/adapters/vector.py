@@ -93,7 +93,7 @@ class VectorEnvs(NativeEnvs):
         self._all = np.ones(self.num_agents, bool)
         self._none = np.zeros(self.num_agents, bool)
         self.active = self._all
-        self._resetting = self._none  # NEXT_STEP: the envs whose next step only resets
+        self.resetting = self._none  # never any but in NEXT_STEP
 
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """See `AgentVector.reset`."""
@@ -105,7 +105,7 @@ class VectorEnvs(NativeEnvs):
             raise
         check_pair(self.name, result)
         check_observation(self.name, self._raw_observation_space, result[0], self.num_envs)
-        self._resetting = self._none
+        self.resetting = self._none
         return self._flat(result[0])
 
     def step(self, actions: Mapping[str, np.ndarray]) -> TimeStep:
@@ -125,7 +125,7 @@ class VectorEnvs(NativeEnvs):
         ended = terminated | np.asarray(raw_truncated, bool)
         valid = self._all
         if self._mode is AutoresetMode.NEXT_STEP:
-            resetting, self._resetting = self._resetting, ended
+            resetting, self.resetting = self.resetting, ended
             if resetting.any():
                 # an env that is over again right after its reset goes round once more: its row stays invalid
                 valid = ~resetting
