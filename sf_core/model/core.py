@@ -234,7 +234,7 @@ def run_past_gaps(
     Returns:
         `y [T, B, D']`; what stands at the gaps is finite where `x` is, and means nothing.
     """
-    order = gap.to(torch.int8).argsort(dim=0, stable=True)  # [T, B] the gaps come last
+    order = gap.to(torch.int32).argsort(dim=0, stable=True)  # [T, B] the gaps come last
     episode = episode_start.cumsum(0).gather(0, order)
     start = episode.diff(dim=0, prepend=torch.zeros_like(episode[:1])) > 0
     y = run(_take_steps(x, order), state, start)

@@ -109,6 +109,8 @@ class MultiAgentEnvs(ListedEnvs):
         first = index * self.agents_per_env
         self._unplayed[first : first + self.agents_per_env] = True
         self._last_action = {part: np.zeros_like(rows) for part, rows in self._last_action.items()}
+        if not isinstance(info, Mapping) and len(info):
+            check_length(self.name, "infos", info, self.agents_per_env)
         self._note_active(first, info)
         self._check_observations(observation)
         self._store(first, observation)
