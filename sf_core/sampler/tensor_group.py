@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sf_core.envs.adapters.tensor import TensorEnvs, TensorStep
+from sf_core.envs.mask_check import MaskCheck
 from sf_core.rollout.slots import as_index
 from sf_core.rollout.tensor_buffers import TensorBuffers
 from sf_core.sampler.messages import FinishedEpisode
@@ -63,6 +64,8 @@ class TensorGroup:
         self._reward_scale = reward_scale
         self._reward_clip = reward_clip
         self._stats = TensorEpisodeStats(envs.num_agents, envs.device)
+        self._masks = MaskCheck(envs.name, envs.observation_space.spaces, envs.action_space)
+        self._stuck: dict[str, Tensor] = {}  # leaf -> [N] bool, rows that had to act without a legal choice
         self._observation: dict[str, Tensor] = {}
         self._episode_start = torch.ones(envs.num_agents, dtype=torch.bool, device=envs.device)
         self._last: TensorStep | None = None  # the step whose final observations are still to be asked for
@@ -94,6 +97,7 @@ class TensorGroup:
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated
         buffers.valid[index, t] = step.valid
+        self._note_masks(t, step.valid)
         self._observation = step.observation
         self._episode_start = step.episode_start
         self._write_observation(t + 1)
@@ -108,12 +112,26 @@ class TensorGroup:
         return TensorRequest(self._index, t, last.final_observation, last.final_rows, last.approximate)
 
     def finished_episodes(self) -> list[FinishedEpisode]:
-        """Episodes that ended since the last call; waits for the device."""
+        """Episodes that ended since the last call; waits for the device.
+
+        Raises:
+            UsageError: a mask left no choice meanwhile.
+        """
+        for leaf, stuck in self._stuck.items():
+            if bool(stuck.any()):
+                raise self._masks.error(leaf, int(stuck.nonzero()[0]))
         return self._stats.finished()
 
     def close(self) -> None:
         """Close the envs."""
         self.envs.close()
+
+    def _note_masks(self, t: int, acting: Tensor) -> None:
+        for leaf, starts in self._masks.starts.items():
+            mask = self._buffers.observation[leaf][self._index, t].flatten(1) != 0  # [N, choices]
+            pieces = mask.tensor_split(starts[1:].tolist(), dim=1)  # one for each categorical
+            stuck = acting & ~torch.stack([piece.any(1) for piece in pieces]).all(0)
+            self._stuck[leaf] = self._stuck[leaf] | stuck if leaf in self._stuck else stuck
 
     def _write_observation(self, t: int) -> None:
         for key, x in self._observation.items():
