@@ -124,12 +124,5 @@ def minibatch_loss(
             "adv_min": torch.where(valid, raw_advantage, infinite).amin(),
             "adv_max": torch.where(valid, raw_advantage, -infinite).amax(),
             "max_abs_logprob": minibatch.action_logits.abs().amax(),
-            "act_min": torch.stack([_of_valid(x, valid, infinite).amin() for x in minibatch.action.values()]).amin(),
-            "act_max": torch.stack([_of_valid(x, valid, -infinite).amax() for x in minibatch.action.values()]).amax(),
         }
     return terms, stats
-
-
-def _of_valid(action: Tensor, valid: Tensor, otherwise: Tensor) -> Tensor:
-    """`action [g, L, *part]` as float `[N, elements]`, with `otherwise` in rows that are not valid `[N]`."""
-    return torch.where(valid.unsqueeze(-1), action.reshape(valid.shape[0], -1).to(otherwise.dtype), otherwise)

@@ -39,7 +39,12 @@ from sf_core.learner.sample_counts import LagSpread
 from sf_core.learner.schedules import kl_adaptive, linear_decay
 from sf_core.learner.segments import Segments, select_rows, to_segments
 from sf_core.learner.targets import Targets
-from sf_core.learner.update_stats import UpdateStats, reduce_minibatch_stats, stack_minibatch_stats
+from sf_core.learner.update_stats import (
+    UpdateStats,
+    action_range,
+    reduce_minibatch_stats,
+    stack_minibatch_stats,
+)
 from sf_core.learner.validity import Validity, count_samples, validity
 from sf_core.model.policy import Policy
 from sf_core.rollout.train_batch import TrainBatch
@@ -260,6 +265,7 @@ class Learner:
                 f"{self._skipped_in_a_row} updates in a row were skipped because {' and '.join(culprits)} were not "
                 "finite; the last good checkpoint is intact. Check the environment, or lower --learning_rate."
             )
+        act_min, act_max = action_range(batch.action, masks.train)
         return UpdateStats(
             **reduced,
             lr=self.lr,
@@ -271,6 +277,8 @@ class Learner:
             num_optimizer_steps=num_steps,
             skipped_updates=skipped,
             agent_steps=num_real,
+            act_min=act_min,
+            act_max=act_max,
             adam_max_second_moment=max_second_moment(self.optimizer),
             normalizers=self.policy.actor_critic.summaries(),
             culprits=culprits,

@@ -38,8 +38,6 @@ _REDUCTIONS = {
     "adv_min": "min",
     "adv_max": "max",
     "max_abs_logprob": "max",
-    "act_min": "min",
-    "act_max": "max",
     "grad_norm": "mean",
     "applied": "sum",
 }
@@ -81,8 +79,6 @@ class UpdateStats:
         adv_min: smallest.
         adv_max: largest.
         max_abs_logprob: largest parameter of an action distribution.
-        act_min: smallest number in an action, as the policy chose it (a choice, counted from 0, or a real number).
-        act_max: largest one.
         grad_norm: joint L2 norm before clipping.
         lr: learning rate that the next iteration begins with, so a decay to zero ends with zero here.
         policy_lag_min: optimizer steps between behaviour and learner at the iteration's start, over its valid rows.
@@ -93,6 +89,8 @@ class UpdateStats:
         num_optimizer_steps: of this iteration, skipped ones left out.
         skipped_updates: of this iteration, because something was not finite.
         agent_steps: valid transitions in this iteration.
+        act_min: smallest number in an action, as the policy chose it (a choice, counted from 0, or a real number).
+        act_max: largest one.
         adam_max_second_moment: largest entry of Adam's or Lamb's second moment, after the iteration.
         normalizers: `obs_running_mean`, `returns_running_std`, ...: mean over the elements of each running statistic.
         culprits: what was not finite; empty when nothing was skipped for that reason.
@@ -119,8 +117,6 @@ class UpdateStats:
     adv_min: float
     adv_max: float
     max_abs_logprob: float
-    act_min: float
-    act_max: float
     grad_norm: float
     lr: float
     policy_lag_min: float
@@ -131,6 +127,8 @@ class UpdateStats:
     num_optimizer_steps: int
     skipped_updates: int
     agent_steps: int
+    act_min: float = float("nan")
+    act_max: float = float("nan")
     adam_max_second_moment: float = float("nan")
     normalizers: Mapping[str, float] = field(default_factory=dict)
     culprits: tuple[str, ...] = ()
@@ -166,3 +164,11 @@ def reduce_minibatch_stats(rows: Sequence[Tensor]) -> dict[str, float]:
     if not len(applied):
         return reduce_minibatch_stats([])
     return {name: float(_REDUCE[_REDUCTIONS[name]](applied[:, i])) for i, name in enumerate(MINIBATCH_STATS)}
+
+
+def action_range(action: Mapping[str, Tensor], valid: Tensor) -> tuple[float, float]:
+    """Smallest and largest number in `{part: [B, T, *part]}`, of the rows where `valid` `[B, T]`; NaN without any."""
+    chosen = [x[valid].float() for x in action.values()]
+    if not chosen[0].numel():
+        return float("nan"), float("nan")
+    return float(torch.stack([x.amin() for x in chosen]).amin()), float(torch.stack([x.amax() for x in chosen]).amax())
