@@ -130,7 +130,7 @@ class UpdateStats:
     act_min: float = float("nan")
     act_max: float = float("nan")
     adam_max_second_moment: float = float("nan")
-    normalizers: Mapping[str, float] = field(default_factory=dict)
+    normalizers: dict[str, float] = field(default_factory=dict)
     culprits: tuple[str, ...] = ()
     samples: SampleCounts = field(default_factory=SampleCounts)
 
@@ -166,7 +166,7 @@ def reduce_minibatch_stats(rows: Sequence[Tensor]) -> dict[str, float]:
     return {name: float(_REDUCE[_REDUCTIONS[name]](applied[:, i])) for i, name in enumerate(MINIBATCH_STATS)}
 
 
-def action_range(action: Mapping[str, Tensor], valid: Tensor) -> tuple[float, float]:
+def action_range(action: dict[str, Tensor], valid: Tensor) -> tuple[float, float]:
     """Smallest and largest number in `{part: [B, T, *part]}`, of the rows where `valid` `[B, T]`; NaN without any."""
     chosen = [x[valid].float() for x in action.values()]
     if not chosen[0].numel():
