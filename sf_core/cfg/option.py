@@ -7,6 +7,7 @@ which flags exist, nor which source wins.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,10 +74,19 @@ def to_int_or_auto(value: Any) -> int | str:
     return AUTO if isinstance(value, str) and value.strip().lower() == AUTO else to_int(value)
 
 
+def to_table(value: Any) -> dict[str, Any]:
+    """A JSON object, or a mapping."""
+    table = json.loads(value) if isinstance(value, str) else value
+    if isinstance(table, Mapping):
+        return dict(table)
+    raise ValueError(value)
+
+
 BOOL = ValueType("True or False", "BOOL", to_bool)
 INT = ValueType("an integer", "INT", to_int)
 FLOAT = ValueType("a number", "NUMBER", to_float)
 STR = ValueType("a text", "TEXT", to_str)
+TABLE = ValueType('a JSON object, such as {"name": 1.5}', "JSON", to_table)
 INT_OR_AUTO = ValueType("an integer or the word auto", "INT|auto", to_int_or_auto)
 
 

@@ -20,6 +20,7 @@ from sf_core.envs.adapters.pettingzoo import as_lists, is_pettingzoo_env
 from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.vector import VectorEnvs
 from sf_core.envs.env_utils import is_multiagent_env
+from sf_core.envs.reward_shaping import change_reward_shaping
 from sf_core.envs.seeding import env_seeds
 from sf_core.envs.timestep import AgentVector
 from sf_core.plugins.plan import EnvPlan
@@ -97,7 +98,7 @@ def create_agent_vector(
     _init_worker_once(plan, cfg, worker_index)
     # native vectors cannot draw, and wrappers are made for single envs
     if plan.vector_factory is not None and not plan.wrappers and render_mode is None:
-        env = plan.call_vector_factory(cfg, env_configs, render_mode)
+        env = _shaped(plan, cfg, plan.call_vector_factory(cfg, env_configs, render_mode))
         return _vector_adapter(plan.name, env, num_envs, seed, first_env_id, tensors)
     return _adapter(plan.name, _create_all(plan, cfg, env_configs, render_mode), seed, first_env_id, tensors)
 
@@ -118,7 +119,7 @@ def create_env(full_env_name: str, cfg: Any, env_config: Any = None, render_mode
     if env_config is None:
         env_config = AttrDict(worker_index=0, vector_index=0, env_id=0, seed=env_seeds(0, 1)[0])
     _init_worker_once(plan, cfg, _get(env_config, "worker_index", 0))
-    return plan.call_factory(cfg, env_config, render_mode)
+    return _shaped(plan, cfg, plan.call_factory(cfg, env_config, render_mode))
 
 
 def _get(source: Any, key: str, default: Any) -> Any:
@@ -130,11 +131,20 @@ def _create_all(plan: EnvPlan, cfg: Any, env_configs: Sequence[AttrDict], render
     try:
         for env_config in env_configs:
             envs.append(plan.call_factory(cfg, env_config, render_mode))
+            _shaped(plan, cfg, envs[-1])
     except BaseException:
         for env in envs:
             env.close()
         raise
     return envs
+
+
+def _shaped(plan: EnvPlan, cfg: Any, env: Any) -> Any:
+    """The env, with the weights of its reward that `--reward_shaping` asks for."""
+    changes = _get(cfg, "reward_shaping", None)
+    if changes:
+        change_reward_shaping(plan.name, env, changes)
+    return env
 
 
 def _adapter(name: str, envs: list[Any], seed: int, first_env_id: int, tensors: Tensors) -> AgentVector | TensorEnvs:

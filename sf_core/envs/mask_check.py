@@ -20,27 +20,28 @@ class MaskCheck:
     """Looks at the masks of one kind of env.
 
     Args:
-        name: of the env, for messages.
+        name: of the env, for messages; empty where it is not known.
         leaves: of the observation space, by name.
         action_space: of one agent.
 
     Attributes:
         leaves: the observations that are masks; none where there is nothing to check.
+        starts: leaf -> where each categorical begins among its choices.
     """
 
     def __init__(self, name: str, leaves: Mapping[str, Space[Any]], action_space: Space[Any]) -> None:
-        self._name = name
+        self._whose = f"env {name!r}" if name else "the env"
         self._parts = action_parts(action_space)
         parts = [part for part in self._parts if part.kind == "discrete"]
         sizes = {f"{ACTION_MASK}/{part.name}": part.sizes for part in parts}
         sizes[ACTION_MASK] = tuple(size for part in parts for size in part.sizes)
-        # leaf -> where each categorical begins among its choices; masks of no part are refused where the model is made
-        self._starts = {
+        # masks of no part are refused where the model is made
+        self.starts = {
             leaf: np.concatenate([[0], np.cumsum(sizes[leaf])[:-1]])
             for leaf in leaves
             if is_action_mask(leaf) and sizes.get(leaf)
         }
-        self.leaves = tuple(self._starts)
+        self.leaves = tuple(self.starts)
 
     def check(self, observation: Mapping[str, np.ndarray], acting: np.ndarray) -> None:
         """Every row that acts must have a legal choice in each categorical.
@@ -52,15 +53,18 @@ class MaskCheck:
         Raises:
             UsageError: one has none.
         """
-        for leaf, starts in self._starts.items():
+        for leaf, starts in self.starts.items():
             mask = observation[leaf].reshape(len(acting), -1) != 0  # [N, choices]
             stuck = acting & ~np.logical_or.reduceat(mask, starts, axis=1).all(1)
             if stuck.any():
-                row = int(np.flatnonzero(stuck)[0])
-                raise UsageError(
-                    f"env {self._name!r} returned the observation {leaf!r} with no legal choice for row {row}, which "
-                    "had to act; leave at least one choice of every categorical legal, or end the episode"
-                )
+                raise self.error(leaf, int(np.flatnonzero(stuck)[0]))
+
+    def error(self, leaf: str, row: int) -> UsageError:
+        """What is to be said of a mask without a choice."""
+        return UsageError(
+            f"{self._whose} returned the observation {leaf!r} with no legal choice for row {row}, which had to act; "
+            "leave at least one choice of every categorical legal, or end the episode"
+        )
 
     def first_legal(self, observation: Mapping[str, np.ndarray], num_rows: int) -> dict[str, np.ndarray]:
         """Actions that a strict env accepts: the first legal choice of each categorical, 0 where nothing is masked.

@@ -70,6 +70,8 @@ class AgentVector(Protocol):
     agents_per_env: int
     observation_space: Dict  # flat leaves of one agent
     action_space: Space[Any]  # of one agent, as the env has it
+    active: np.ndarray  # [N] bool: who acts in the next step; the others sit it out
+    resetting: np.ndarray  # [N] bool: whose next step only resets, whatever the action
     render_mode: str | None
     render_fps: float
 

@@ -96,12 +96,13 @@ def evaluate(
     observation = vector.reset(seed)
     rnn_state = torch.zeros(vector.num_agents, policy.rnn_size, device=device)
     while left.any():
+        masks.check(observation, vector.active & ~vector.resetting)
         tensors = {key: torch.as_tensor(value, device=device) for key, value in observation.items()}
         output = policy.act_batch(tensors, rnn_state, deterministic=deterministic, generator=generator)
-        looked_at = {leaf: observation[leaf].copy() for leaf in masks.leaves}
+        acts = torch.as_tensor(vector.active, device=device)[:, None].clone()
         step = vector.step({part: action.cpu().numpy() for part, action in output.action.items()})
-        masks.check(looked_at, step.valid & step.active)
-        rnn_state = output.rnn_state * torch.as_tensor(~step.episode_start, device=device)[:, None]
+        rnn_state = torch.where(acts, output.rnn_state, rnn_state)  # whoever sat out remembers what it did
+        rnn_state = rnn_state.masked_fill(torch.as_tensor(step.episode_start, device=device)[:, None], 0.0)
         for episode in stats.update(step):
             if left[episode.agent] > 0:
                 left[episode.agent] -= 1

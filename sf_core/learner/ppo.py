@@ -77,8 +77,10 @@ def minibatch_loss(
         if coefficients.exploration_loss == "entropy":
             exploration = entropy_loss(entropy, valid, coefficient=coefficients.exploration_loss_coeff)
         else:
-            symmetric_kl = distribution.symmetric_kl_with_uniform()
-            exploration = symmetric_kl_loss(symmetric_kl, valid, coefficient=coefficients.exploration_loss_coeff)
+            # the boxes, which no uniform distribution covers, explore by their entropy
+            exploration = symmetric_kl_loss(
+                distribution.symmetric_kl_with_uniform(), valid, coefficient=coefficients.exploration_loss_coeff
+            ) + entropy_loss(distribution.box_entropy(), valid, coefficient=coefficients.exploration_loss_coeff)
     terms = LossTerms(
         policy=policy_loss(
             ratio, normalise_advantage(raw_advantage, valid), valid, clip_ratio=coefficients.ppo_clip_ratio

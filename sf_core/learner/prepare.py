@@ -84,7 +84,7 @@ def _evaluate_all(cfg: AttrDict, policy: Policy, batch: TrainBatch, segments: Se
     log_prob, value = [], []
     for selection in minibatch_selections(segments.num_segments, cfg.num_batches_per_epoch):
         part = segments.select(selection)
-        evaluation = policy.evaluate(part.observation, part.rnn_state, part.episode_start, part.action)
+        evaluation = policy.evaluate(part.observation, part.rnn_state, part.episode_start, part.action, part.inactive)
         log_prob.append(evaluation.log_prob)
         value.append(evaluation.value)
     return torch.cat(log_prob).reshape(batch.reward.shape), torch.cat(value).reshape(batch.reward.shape)

@@ -30,6 +30,7 @@ class Segments:
     behaviour_log_prob: Tensor  # [G, L]
     behaviour_value: Tensor  # [G, L], in the units of the value head
     valid: Tensor  # [G, L] bool, rows to train on
+    inactive: Tensor | None  # [G, L] bool, steps the agent sat out; None = nobody did
 
     @property
     def num_segments(self) -> int:
@@ -47,6 +48,7 @@ class Segments:
             behaviour_log_prob=select_rows(self.behaviour_log_prob, selection),
             behaviour_value=select_rows(self.behaviour_value, selection),
             valid=select_rows(self.valid, selection),
+            inactive=None if self.inactive is None else select_rows(self.inactive, selection),
         )
 
 
@@ -71,9 +73,10 @@ def cut_into_segments(
 
     Rows that are no steps of this policy may hold anything, NaN included. Their logits, log-probabilities and actions
     become 0, so that no gradient of the rows beside them is spoiled; of their observations only what is not finite is
-    replaced, since a recurrent state ran through the rest.
+    replaced, since the value of a final observation may be asked for.
     """
     action, action_logits, log_prob = batch.action, batch.action_logits, batch.behaviour_log_prob
+    inactive = batch.policy_id < 0
     if not bool(real.all()):
         action = {part: _zero_where(~real, x) for part, x in action.items()}
         action_logits = _zero_where(~real, action_logits)
@@ -89,6 +92,7 @@ def cut_into_segments(
         behaviour_log_prob=to_segments(log_prob, recurrence),
         behaviour_value=to_segments(behaviour_value, recurrence),
         valid=to_segments(train, recurrence),
+        inactive=to_segments(inactive, recurrence) if bool(inactive.any()) else None,
     )
 
 

@@ -27,6 +27,7 @@ from sf_core.learner.optimizer import (
     clip_gradients,
     guarded_step,
     make_optimizer,
+    max_second_moment,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
@@ -39,7 +40,13 @@ from sf_core.learner.sample_counts import LagSpread
 from sf_core.learner.schedules import kl_adaptive, linear_decay
 from sf_core.learner.segments import Segments, select_rows, to_segments
 from sf_core.learner.targets import Targets
-from sf_core.learner.update_stats import MinibatchRecord, UpdateStats, describe_minibatches, reduce_minibatch_stats
+from sf_core.learner.update_stats import (
+    MinibatchRecord,
+    UpdateStats,
+    action_range,
+    describe_minibatches,
+    reduce_minibatch_stats,
+)
 from sf_core.learner.validity import Validity, count_samples, validity
 from sf_core.model.policy import Policy
 from sf_core.rollout.train_batch import TrainBatch
@@ -210,7 +217,11 @@ class Learner:
 
     def _run_minibatch(self, minibatch: Segments, advantage: Tensor, value_target: Tensor) -> MinibatchRecord:
         evaluation = self.policy.evaluate(
-            minibatch.observation, minibatch.rnn_state, minibatch.episode_start, minibatch.action
+            minibatch.observation,
+            minibatch.rnn_state,
+            minibatch.episode_start,
+            minibatch.action,
+            minibatch.inactive,
         )
         terms, samples = minibatch_loss(evaluation, minibatch, advantage, value_target, self._coefficients)
         loss = terms.total
@@ -243,8 +254,10 @@ class Learner:
         samples = count_samples(batch.policy_id, masks, own_policy_id=self.policy_id)
         lag = LagSpread.of(samples.policy_lag)
         num_real = samples.trained + samples.stale
-        if samples.trained * 2 < num_rows:
-            log.warning("Only %d of %d transitions can be trained on.", samples.trained, num_rows)
+        if samples.trained * 2 < num_real:
+            log.warning(
+                "Only %d of %d transitions are recent enough to train on (--max_policy_lag).", samples.trained, num_real
+            )
         if abs(reduced["loss"]) > LOSS_ALARM or reduced["kl_divergence_max"] > KL_ALARM:
             log.warning("Loss %.3g, largest KL divergence %.3g.", reduced["loss"], reduced["kl_divergence_max"])
         self.policy_version += num_steps
@@ -258,6 +271,7 @@ class Learner:
                 f"{self._skipped_in_a_row} updates in a row were skipped because {' and '.join(culprits)} were not "
                 "finite; the last good checkpoint is intact. Check the environment, or lower --learning_rate."
             )
+        act_min, act_max = action_range(batch.action, masks.train)
         return UpdateStats(
             **reduced,
             lr=self.lr,
@@ -269,6 +283,10 @@ class Learner:
             num_optimizer_steps=num_steps,
             skipped_updates=skipped,
             agent_steps=num_real,
+            act_min=act_min,
+            act_max=act_max,
+            adam_max_second_moment=max_second_moment(self.optimizer),
+            normalizers=self.policy.actor_critic.summaries(),
             culprits=culprits,
             samples=samples,
         )

@@ -90,6 +90,10 @@ class UpdateStats:
         num_optimizer_steps: of this iteration, skipped ones left out.
         skipped_updates: of this iteration, because something was not finite.
         agent_steps: valid transitions in this iteration.
+        act_min: smallest number in an action, as the policy chose it (a choice, counted from 0, or a real number).
+        act_max: largest one.
+        adam_max_second_moment: largest entry of Adam's or Lamb's second moment, after the iteration.
+        normalizers: `obs_running_mean`, `returns_running_std`, ...: mean over the elements of each running statistic.
         culprits: what was not finite; empty when nothing was skipped for that reason.
         samples: how many rows were trained on, why the others were not, and how old they were.
     """
@@ -124,6 +128,10 @@ class UpdateStats:
     num_optimizer_steps: int
     skipped_updates: int
     agent_steps: int
+    act_min: float = float("nan")
+    act_max: float = float("nan")
+    adam_max_second_moment: float = float("nan")
+    normalizers: dict[str, float] = field(default_factory=dict)
     culprits: tuple[str, ...] = ()
     samples: SampleCounts = field(default_factory=SampleCounts)
 
@@ -132,7 +140,7 @@ class UpdateStats:
 
         Averages that no minibatch contributed to are left out.
         """
-        result = {}
+        result = {f"train/{name}": value for name, value in self.normalizers.items()}
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, int | float) and value == value:  # NaN: there was nothing to average
@@ -237,3 +245,11 @@ def reduce_minibatch_stats(tables: Sequence[Tensor]) -> dict[str, float]:
     if not len(applied):
         return reduce_minibatch_stats([])
     return {name: float(_REDUCE[_REDUCTIONS[name]](applied[:, i])) for i, name in enumerate(MINIBATCH_STATS)}
+
+
+def action_range(action: dict[str, Tensor], valid: Tensor) -> tuple[float, float]:
+    """Smallest and largest number in `{part: [B, T, *part]}`, of the rows where `valid` `[B, T]`; NaN without any."""
+    chosen = [x[valid].float() for x in action.values()]
+    if not chosen[0].numel():
+        return float("nan"), float("nan")
+    return float(torch.stack([x.amin() for x in chosen]).amin()), float(torch.stack([x.amax() for x in chosen]).amax())

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from sf_core.envs.spaces import ActionPart
-from sf_core.utils.errors import UsageError
 
 MIN_LOG_STDDEV = math.log(1e-4)
 MAX_LOG_STDDEV = math.log(1e4)
@@ -214,13 +213,16 @@ class ActionDistribution:
 
     def entropy(self) -> Tensor:
         """`[...]` joint entropy in nats, over legal choices."""
-        total: Tensor | None = None
-        if self.log_probs is not None:
-            total = -_sum_last((self.log_probs.exp() * self.log_probs).sum(-1))
-        if self.log_stddev is not None:
-            total = _add(total, _sum_last(self.log_stddev + (0.5 + _HALF_LOG_TWO_PI)))
-        assert total is not None
-        return total
+        if self.log_probs is None:
+            return self.box_entropy()
+        entropy = -_sum_last((self.log_probs.exp() * self.log_probs).sum(-1))
+        return entropy if self.log_stddev is None else entropy + self.box_entropy()
+
+    def box_entropy(self) -> Tensor:
+        """`[...]` entropy of the boxes alone, in nats; 0 where there is none."""
+        if self.log_stddev is None:
+            return self.logits.new_zeros(self.logits.shape[:-1])
+        return _sum_last(self.log_stddev + (0.5 + _HALF_LOG_TWO_PI))
 
     def kl_divergence(self, other: ActionDistribution) -> Tensor:
         """`[...]` KL(self ‖ other) in nats; both over one action space and with one mask."""
@@ -241,13 +243,10 @@ class ActionDistribution:
     def symmetric_kl_with_uniform(self) -> Tensor:
         """`[...]` ½ [KL(self ‖ U) + KL(U ‖ self)], U uniform over the legal choices of each categorical.
 
-        Raises:
-            UsageError: there is a box; no uniform distribution covers the real line.
+        Boxes are left out, as no uniform distribution covers the real line; without a discrete part it is 0.
         """
-        if self.log_probs is None or self.layout.num_reals:
-            raise UsageError(
-                "--exploration_loss=symmetric_kl needs discrete actions only; use --exploration_loss=entropy"
-            )
+        if self.log_probs is None:
+            return self.logits.new_zeros(self.logits.shape[:-1])
         if self.legal is None:
             count = torch.full_like(self.log_probs[..., :1], self.layout.max_size)
             of_uniform = self.log_probs.mean(-1)

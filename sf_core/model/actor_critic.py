@@ -17,6 +17,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from sf_core.envs.spaces import is_action_mask
 from sf_core.model.action_distribution import ActionDistribution
 from sf_core.model.action_parameterization import (
     ActionParameterization,
@@ -25,7 +26,7 @@ from sf_core.model.action_parameterization import (
 )
 from sf_core.model.core import ModelCore, rnn_state_size, run_sequence
 from sf_core.model.decoder import Decoder
-from sf_core.model.encoder import Encoder
+from sf_core.model.encoder import Encoder, asks_for_types
 from sf_core.model.layers import initialize_weights, model_device
 from sf_core.model.normalizer import ObservationNormalizer, ReturnsNormalizer
 from sf_core.utils.attr_dict import AttrDict
@@ -71,9 +72,21 @@ class ActorCritic(nn.Module):
             initialize_weights(layer.distribution_linear, scheme, float(head_gain))
 
     def normalize_obs(self, obs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raw observations to normalised ones."""
+        """Raw observations to normalised ones, or to the type that an encoder of `encoders` asks for instead."""
         normalized: dict[str, Tensor] = self.obs_normalizer(obs)
+        for encoder in self.encoders:
+            if asks_for_types(encoder):
+                for key, x in obs.items():
+                    if not is_action_mask(key) and (dtype := encoder.type_for_input_tensor(key)) != torch.float32:
+                        normalized[key] = x.to(dtype)
         return normalized
+
+    def summaries(self) -> dict[str, float]:
+        """Mean over the elements of every running statistic: `obs_running_mean`, `returns_running_std` and so on."""
+        summaries = self.obs_normalizer.summaries()
+        if self.returns_normalizer is not None:
+            summaries |= self.returns_normalizer.summaries("returns")
+        return summaries
 
     def action_distribution(self) -> ActionDistribution | None:
         """What the last `forward_tail` described."""

@@ -9,6 +9,7 @@ A core needs `forward` and nothing else; `run_sequence` steps it through a segme
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -213,6 +214,36 @@ def run_sequence(core: nn.Module, x: Tensor, state: Tensor, episode_start: Tenso
         y_t, state = core(x_t, state.masked_fill(start_t.unsqueeze(-1), 0.0))
         outputs.append(y_t)
     return torch.stack(outputs), state
+
+
+def run_past_gaps(
+    run: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, state: Tensor, episode_start: Tensor, gap: Tensor
+) -> Tensor:
+    """Run a core through a segment some of whose steps are not there for it: the state passes them by.
+
+    The steps that are there move together, in their order, and an episode that starts in a gap starts with the step
+    behind it. So whatever can run a segment can do without some of its steps.
+
+    Args:
+        run: `(x, state, episode_start) -> y`, as `ActorCritic.forward_core_sequence`.
+        x: `[T, B, D]`.
+        state: `[B, H]`, enters the first step.
+        episode_start: `[T, B]` bool.
+        gap: `[T, B]` bool, steps to pass by.
+
+    Returns:
+        `y [T, B, D']`; what stands at the gaps is finite where `x` is, and means nothing.
+    """
+    order = gap.to(torch.int32).argsort(dim=0, stable=True)  # [T, B] the gaps come last
+    episode = episode_start.cumsum(0).gather(0, order)
+    start = episode.diff(dim=0, prepend=torch.zeros_like(episode[:1])) > 0
+    y = run(_take_steps(x, order), state, start)
+    return _take_steps(y, order.argsort(dim=0))
+
+
+def _take_steps(x: Tensor, order: Tensor) -> Tensor:
+    """Row `order[t, b]` of each column b of `x [T, B, D]` becomes its row t."""
+    return x.gather(0, order.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
 def make_core(cfg: AttrDict, input_size: int, kind: str = "auto") -> ModelCore:

@@ -56,9 +56,18 @@ class Encoder(nn.Module):
         """Where this encoder's weights are."""
         return model_device(self)
 
+    def type_for_input_tensor(self, input_tensor_name: str) -> torch.dtype:
+        """What `forward` gets an observation as. Any type but float32 leaves its numbers as the env gave them."""
+        return torch.float32
+
     def forward(self, obs_dict: Mapping[str, Tensor]) -> Tensor:
         """`{key: [N, *space]}` to `[N, D]`."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(obs_dict)")
+
+
+def asks_for_types(encoder: Encoder) -> bool:
+    """Whether an encoder has anything to say about the types of its inputs."""
+    return getattr(type(encoder), "type_for_input_tensor", None) not in (None, Encoder.type_for_input_tensor)
 
 
 class OneHot(nn.Module):

@@ -39,6 +39,7 @@ def load_policy(cls: type[_Policy], path: str | Path, device: str, kind: str, pl
             observation_space,
             policy_version=int(saved.facts.get("policy_version", 0)),
             device=choose_device(device),
+            env_name=str(saved.facts.get("env", "")),
         )
         policy.load_weights(saved.weights)
     policy.checkpoint = saved.path

@@ -77,6 +77,13 @@ class RunningMeanStd(nn.Module):
         cached = self._cached(x.device)
         return x.clamp(-CLIP, CLIP).mul_(cached.std).add_(cached.mean)
 
+    def summaries(self, name: str) -> dict[str, float]:
+        """`{name}_running_mean` and `{name}_running_std`, the mean over the elements; waits for the device."""
+        return {
+            f"{name}_running_mean": float(self.mean.mean()),
+            f"{name}_running_std": float((self.var + EPSILON).sqrt().mean()),
+        }
+
     def forward(self, x: Tensor) -> Tensor:
         """The same as `normalize`."""
         return self.normalize(x)
@@ -212,6 +219,12 @@ class ObservationNormalizer(nn.Module):
         for key in self.normalized_keys:
             subtract, scale = (self.subtract_mean, self.scale) if key == LONE_OBSERVATION else (0.0, 1.0)
             self._statistics(key).update(observation[key], valid, subtract=subtract, scale=scale)
+
+    def summaries(self) -> dict[str, float]:
+        """See `RunningMeanStd.summaries`, for every normalised key."""
+        return {
+            name: value for key in self.normalized_keys for name, value in self._statistics(key).summaries(key).items()
+        }
 
     def _normalize(self, key: str, x: Tensor) -> Tensor:
         if key not in self.numeric_keys:

@@ -27,6 +27,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from sf_core.envs.mask_check import MaskCheck
 from sf_core.envs.spaces import (
     LONE_OBSERVATION,
     action_parts,
@@ -37,6 +38,7 @@ from sf_core.envs.spaces import (
 from sf_core.model.action_distribution import ActionDistribution, ActionLayout
 from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, has_forward_parts
+from sf_core.model.core import run_past_gaps
 from sf_core.model.forward import Forward, ForwardOptions
 from sf_core.utils.errors import UsageError
 
@@ -71,6 +73,7 @@ class Policy:
         policy_version: optimizer steps behind the weights.
         device: where it runs.
         forward_options: how it is run.
+        env_name: for messages.
 
     Attributes:
         rnn_size: H, numbers of recurrent state per row; 1 without recurrence.
@@ -85,6 +88,7 @@ class Policy:
         policy_version: int = 0,
         device: torch.device | str = "cpu",
         forward_options: ForwardOptions | None = None,
+        env_name: str = "",
     ) -> None:
         self.device = torch.device(device)
         self.actor_critic = actor_critic.to(self.device)
@@ -97,6 +101,7 @@ class Policy:
         self._leaves = observation_spaces(obs_space)
         self._mask_reader = ActionMaskReader(self._leaves, self.layout.parts)
         self._mask_keys = tuple(key for key in self._leaves if is_action_mask(key))
+        self._mask_check = MaskCheck(env_name, self._leaves, action_space)
         self._in_parts = has_forward_parts(actor_critic)
         self._forward = Forward(actor_critic, self.device, self._in_parts, forward_options)
         if self._mask_keys:
@@ -157,7 +162,11 @@ class Policy:
         return self._reward_units(result["values"].reshape(-1))
 
     def act(
-        self, observation: Any, rnn_state: np.ndarray | None = None, deterministic: bool = False
+        self,
+        observation: Any,
+        rnn_state: np.ndarray | None = None,
+        deterministic: bool = False,
+        active: np.ndarray | None = None,
     ) -> tuple[Any, np.ndarray]:
         """Act on one observation as the env returned it, or on a batch of them (`gymnasium.vector`).
 
@@ -165,12 +174,15 @@ class Policy:
             observation: numpy arrays in the env's own nesting.
             rnn_state: what the last call returned; None at the start of an episode.
             deterministic: the most probable action instead of a sampled one.
+            active: `[N]` bool, which agents of a batch act; the others keep their state, and what is returned as their
+                action means nothing. None: everybody acts.
 
         Returns:
             The action as `env.step` takes it, and the state to pass to the next call, `[H]` (`[N, H]` for a batch).
 
         Raises:
-            UsageError: the observation does not belong to the space that the policy was trained in.
+            UsageError: the observation does not belong to the space that the policy was trained in, or its action mask
+                forbids everything.
         """
         arrays = self._flat_arrays(observation)
         extra = {array.ndim - len(self._leaves[key].shape or ()) for key, array in arrays.items()}
@@ -184,12 +196,13 @@ class Policy:
             key: torch.as_tensor(array if batched else array[None], device=self.device) for key, array in arrays.items()
         }
         num_rows = next(iter(tensors.values())).shape[0]
+        acts = np.ones(num_rows, bool) if active is None else np.asarray(active, bool).reshape(num_rows)
+        self._mask_check.check(arrays, acts)
         state = np.zeros((num_rows, self.rnn_size), np.float32) if rnn_state is None else np.asarray(rnn_state)
-        output = self.act_batch(
-            tensors, torch.as_tensor(state.reshape(num_rows, -1), device=self.device), deterministic
-        )
+        state = state.reshape(num_rows, -1)
+        output = self.act_batch(tensors, torch.as_tensor(state, device=self.device), deterministic)
         parts = {name: action.cpu().numpy() for name, action in output.action.items()}
-        new_state = output.rnn_state.cpu().numpy()
+        new_state = np.where(acts[:, None], output.rnn_state.cpu().numpy(), state)
         if not batched:
             parts, new_state = {name: action[0] for name, action in parts.items()}, new_state[0]
         return decode_action(self.action_space, parts, batched=batched), new_state
@@ -210,6 +223,7 @@ class Policy:
         rnn_state: Tensor,
         episode_start: Tensor,
         action: Mapping[str, Tensor],
+        inactive: Tensor | None = None,
     ) -> Evaluation:
         """What the present weights say about stored segments.
 
@@ -218,12 +232,14 @@ class Policy:
             rnn_state: `[G, H]`, enters the first step of each segment.
             episode_start: `[G, L]` bool; the state is zero entering a step where it is True.
             action: stored, `{part: [G, L, *part.shape]}`.
+            inactive: `[G, L]` bool, steps that the agent sat out and the state passes by; None = nobody did. What comes
+                out of such a step means nothing.
         """
         shape = episode_start.shape  # [G, L]
         if self._in_parts:
-            result, distribution = self._evaluate_in_parts(observation, rnn_state, episode_start)
+            result, distribution = self._evaluate_in_parts(observation, rnn_state, episode_start, inactive)
         else:
-            result, distribution = self._evaluate_stepwise(observation, rnn_state, episode_start)
+            result, distribution = self._evaluate_stepwise(observation, rnn_state, episode_start, inactive)
         log_prob = distribution.log_prob({name: x.flatten(0, 1) for name, x in action.items()})
         return Evaluation(log_prob.view(shape), result["values"].reshape(shape), distribution)
 
@@ -284,7 +300,7 @@ class Policy:
         return result, self._distribution(result["action_logits"], mask)
 
     def _evaluate_in_parts(
-        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor
+        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor, inactive: Tensor | None
     ) -> tuple[dict[str, Any], ActionDistribution]:
         inputs, mask = self._split_mask({key: x.flatten(0, 1) for key, x in observation.items()})
         num_segments, length = episode_start.shape
@@ -294,22 +310,27 @@ class Policy:
             core_output, _ = forward.core(head_output, rnn_state.masked_fill(episode_start, 0.0))
         else:
             by_time = head_output.view(num_segments, length, -1).transpose(0, 1)  # [L, G, E]
-            core_output = forward.core_sequence(by_time, rnn_state, episode_start.t())
+            if inactive is None:
+                core_output = forward.core_sequence(by_time, rnn_state, episode_start.t())
+            else:
+                core_output = run_past_gaps(forward.core_sequence, by_time, rnn_state, episode_start.t(), inactive.t())
             core_output = core_output.transpose(0, 1).flatten(0, 1)  # [G * L, C]
         masked = {} if mask is None else {"action_mask": mask}
         result = forward.tail(core_output, values_only=False, sample_actions=False, **masked)
         return result, self._distribution(result["action_logits"], mask)
 
     def _evaluate_stepwise(
-        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor
+        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor, inactive: Tensor | None
     ) -> tuple[dict[str, Any], ActionDistribution]:
         """For an actor-critic that defines `forward` alone: one call per step of the segment."""
         values, logits, masks = [], [], []
         for t in range(episode_start.shape[1]):
             inputs, mask = self._split_mask({key: x[:, t] for key, x in observation.items()})
             masked = {} if mask is None else {"action_mask": mask}
-            result = self._forward.whole(inputs, rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0), **masked)
-            rnn_state = result["new_rnn_states"]
+            rnn_state = rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0)
+            result = self._forward.whole(inputs, rnn_state, **masked)
+            new_state = result["new_rnn_states"]
+            rnn_state = new_state if inactive is None else torch.where(inactive[:, t : t + 1], rnn_state, new_state)
             values.append(result["values"].reshape(-1))
             logits.append(result["action_logits"])
             masks.append(mask)

@@ -105,7 +105,7 @@ def fields_of(
     add("behaviour_log_prob", rollout, (), np.float32, "inference", "with the reply, after masking")
     add("behaviour_value", rollout, (), np.float32, "inference", with_reply)
     add("policy_version", rollout, (), np.int64, "inference", with_reply)
-    add("policy_id", rollout, (), np.int32, "rollout worker", "after the step; -1 = inactive agent")
+    add("policy_id", rollout, (), np.int32, "rollout worker", "before asking for action t; -1 = inactive agent")
     add("reward", rollout, (), np.float32, "rollout worker", "after the step, scaled and clipped")
     add("terminated", rollout, (), bool, "rollout worker", after_step)
     add("truncated", rollout, (), bool, "rollout worker", after_step)

@@ -313,6 +313,7 @@ class ParallelRunner:
     def _counters(self) -> dict[str, int]:
         return {
             "approximate_bootstraps": int(self.parts.vitals.approximate_bootstraps.sum()),
+            "late_rewards": int(self.parts.vitals.late_rewards.sum()),
             "env_restarts": self._env_failures,
             "worker_restarts": self._restarts.total,
             "slots_free": self.slots.count(SlotState.FREE),

@@ -99,6 +99,8 @@ class _RolloutProcess:
         parts = attach.layout.attach(task.memory)
         self._buffers, self._mailbox = parts.buffers, parts.mailbox
         self._pulse = Pulse(parts.vitals, task.vitals_row)
+        self._late = parts.vitals.late_rewards[task.vitals_row : task.vitals_row + 1]
+        self._late_before = int(self._late[0])  # of the process that this one takes the place of
         self._rollout = attach.layout.rollout
         # a restarted worker must not play the same episodes again
         self._seed = attach.seed if not task.attempt else derived_seed(attach.seed, task.worker, task.attempt)
@@ -149,6 +151,7 @@ class _RolloutProcess:
         index = self._index[group]
         if t == self._rollout:
             self._failures[index] = 0
+            self._late[0] = self._late_before + self.worker.late_rewards
             self._task.control.send(Filled(group, self.worker.groups[index].finished_episodes()))
             return
         try:
@@ -180,6 +183,7 @@ class _RolloutProcess:
         except Exception:
             trace += "\nand closing failed:\n" + traceback.format_exc()
         seed = derived_seed(self._seed, place.group, self._failures[index], time.time_ns() % 2**31)
+        self._late_before += groups[index].late_rewards
         groups[index] = self._make_group(place, _make_vector(self._task, place, seed))
         groups[index].reset(seed)
         self.worker = RolloutWorker(groups)

@@ -22,6 +22,7 @@ class Vitals:
         busy_s: `[P]` float64, seconds spent working.
         waiting_s: `[P]` float64, seconds spent waiting for others.
         approximate_bootstraps: `[P]` int64, of inference processes.
+        late_rewards: `[P]` int64, of rollout workers.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Vitals:
         self.busy_s = allocate("vitals/busy_s", (num_processes,), np.dtype(np.float64))
         self.waiting_s = allocate("vitals/waiting_s", (num_processes,), np.dtype(np.float64))
         self.approximate_bootstraps = allocate("vitals/approximate", (num_processes,), np.dtype(np.int64))
+        self.late_rewards = allocate("vitals/late_rewards", (num_processes,), np.dtype(np.int64))
 
 
 class Pulse:

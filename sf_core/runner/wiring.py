@@ -59,7 +59,10 @@ class SerialParts:
 
     def counters(self) -> dict[str, int]:
         """Numbers for the reports."""
-        return {"approximate_bootstraps": self.inference.approximate_bootstraps}
+        return {
+            "approximate_bootstraps": self.inference.approximate_bootstraps,
+            "late_rewards": self.worker.late_rewards,
+        }
 
 
 def build_vector(cfg: Config, plan: RunPlan) -> tuple[Config, AgentVector | TensorEnvs]:

@@ -22,6 +22,7 @@ from sf_core.sampler.messages import FinishedEpisode, InferenceRequest
 
 NO_ROWS = np.zeros(0, np.int64)
 INACTIVE = -1  # policy_id of a step an agent sat out
+_NEVER, _BEFORE = -1, -2  # in place of the row of an agent's last action: it took none; it is in the rollout before
 
 
 class EnvGroup:
@@ -35,6 +36,9 @@ class EnvGroup:
         reward_clip: bound on the absolute value of a scaled reward.
         policy_id: the policy that plays all agents of the group.
         random_steps: taken by each env after a reset, before the policy acts; nothing means none.
+
+    Attributes:
+        late_rewards: rewards so far that no action could be credited with, see `_credit`.
     """
 
     def __init__(
@@ -62,8 +66,8 @@ class EnvGroup:
         self._observation: dict[str, np.ndarray] = {}
         self._episode_start = np.ones(vector.num_agents, bool)
         self._masks = MaskCheck(vector.name, vector.observation_space.spaces, vector.action_space)
-        # row of the last action of each agent in this rollout and its episode; -1 = none
-        self._acted = np.full(vector.num_agents, -1)
+        self.late_rewards = 0
+        self._acted = np.full(vector.num_agents, _NEVER)  # row of each agent's last action in its episode
         # truncations at the last step, asked for with the next request, which may belong to the next row only
         self._final_rows = NO_ROWS
         self._approximate_rows = NO_ROWS
@@ -76,6 +80,7 @@ class EnvGroup:
         self._episode_start = np.ones(self.num_agents, bool)  # also midway: the policy remembers nothing yet
         self._final_rows = self._approximate_rows = NO_ROWS
         self._stats.reset()
+        self._acted[:] = _NEVER
         if any(self._random_steps):
             later = self.vector.play_randomly(self._random_steps, seed if isinstance(seed, int) else None)
             if later is not None:
@@ -88,7 +93,7 @@ class EnvGroup:
         `env_steps` is how far training is, for envs that want to know.
         """
         self.vector.inform({"policy_id": self._policy_id, "approx_total_training_steps": env_steps})
-        self._acted[:] = -1
+        self._acted[self._acted != _NEVER] = _BEFORE
         self._slots = np.asarray(slots, np.int64)
         self._index = as_index(self._slots)
         self._final_rows = self._approximate_rows = NO_ROWS  # answered at row T of the rollout before
@@ -97,16 +102,16 @@ class EnvGroup:
     def step(self, t: int) -> None:
         """Act as row `t` of `action` says; writes row `t`, and row `t + 1` of what is acted on next."""
         buffers, index = self._buffers, self._index
+        if leaves := self._masks.leaves:
+            acting = self.vector.active & ~self.vector.resetting
+            self._masks.check({leaf: buffers.observation[leaf][index, t] for leaf in leaves}, acting)
         # a copy: an env that keeps or changes its action must not reach into the rollout
         step = self.vector.step({part: np.array(rows[index, t]) for part, rows in buffers.action.items()})
         reward = np.clip(step.reward * self._reward_scale, -self._reward_clip, self._reward_clip)
-        if leaves := self._masks.leaves:
-            self._masks.check({leaf: buffers.observation[leaf][index, t] for leaf in leaves}, step.valid & step.active)
         buffers.reward[index, t] = reward  # [N]
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated
         buffers.valid[index, t] = step.valid & step.active
-        buffers.policy_id[index, t] = np.where(step.active, self._policy_id, INACTIVE)
         if self.vector.agents_per_env > 1:
             self._credit(t, step, reward)
         self._observation = step.observation
@@ -137,15 +142,21 @@ class EnvGroup:
     def _credit(self, t: int, step: TimeStep, reward: np.ndarray) -> None:
         """A reward that comes while an agent sits out belongs to its last action, or the loser of a game never knew.
 
-        Where that action is in the rollout before, which is the learner's already, the reward is left out.
+        Where that action is in the rollout before, the reward is left out and counted: that rollout is the learner's
+        already, trained on perhaps, and no row of this one is to blame for it. What the learner makes of the action is
+        V of row T then, which has learned from the same rewards where they came within a rollout.
         """
-        late = ~step.active & (reward != 0) & (self._acted >= 0)
+        late = ~step.active & (reward != 0)
         if late.any():
-            self._buffers.reward[self._slots[late], self._acted[late]] += reward[late]
+            known = late & (self._acted >= 0)
+            self._buffers.reward[self._slots[known], self._acted[known]] += reward[known]
+            self.late_rewards += int((late & (self._acted == _BEFORE)).sum())
         self._acted[step.active] = t
-        self._acted[step.episode_end] = -1
+        self._acted[step.episode_end] = _NEVER
 
     def _write_observation(self, t: int) -> None:
         for key, array in self._observation.items():
             self._buffers.observation[key][self._index, t] = array  # [N, *space]
         self._buffers.episode_start[self._index, t] = self._episode_start
+        if t < self._buffers.rollout:
+            self._buffers.policy_id[self._index, t] = np.where(self.vector.active, self._policy_id, INACTIVE)

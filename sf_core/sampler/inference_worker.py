@@ -3,8 +3,8 @@
 In: requests that name rows of the buffers, and a policy. Out: `action`, `action_logits`, `behaviour_log_prob`,
 `behaviour_value`, `policy_version`, `rnn_state` and `final_value` in those rows. Not known here: envs, what is learned.
 
-The running state is taken as zero where `episode_start` is set; nobody writes zeros. A final observation is looked at
-with the state that its own episode left, that is before it is dropped.
+The running state is taken as zero where `episode_start` is set; nobody writes zeros. While an agent sits out, its state
+stays what it is. A final observation is looked at with the state that its own episode left, before that is dropped.
 """
 
 from __future__ import annotations
@@ -93,7 +93,11 @@ class InferenceWorker:
         buffers.behaviour_value[slots, t] = arrays["/value"]
         buffers.policy_version[slots, t] = self._policy.policy_version
         self._store_entering_states(requests, state)
-        self._rnn_state[agents] = output.rnn_state.to(self._rnn_state.dtype)
+        new_state = output.rnn_state.to(self._rnn_state.dtype)
+        acts = buffers.policy_id[slots, t] >= 0  # [B]
+        if not acts.all():
+            new_state = torch.where(to_device("/acts", acts)[:, None], new_state, state)
+        self._rnn_state[agents] = new_state
 
     def _answer_final(self, request: InferenceRequest) -> None:
         """`final_value` of the step before, where it truncated and the env reset at once."""
@@ -117,8 +121,9 @@ class InferenceWorker:
         self._store_entering_states([request], self._entering_state(as_index(request.agents), start))
 
     def _entering_state(self, agents: slice | np.ndarray, episode_start: np.ndarray) -> torch.Tensor:
-        keep = self._transfer.to_device("/keep", ~episode_start)  # [B]
-        return self._rnn_state[agents] * keep[:, None]  # [B, H]
+        starts = self._transfer.to_device("/starts", episode_start)  # [B]
+        # not a product with 0: what one episode made of a NaN must not reach the next one
+        return self._rnn_state[agents].masked_fill(starts[:, None], 0.0)  # [B, H]
 
     def _store_entering_states(self, requests: Sequence[InferenceRequest], state: torch.Tensor) -> None:
         """Write the rows of `rnn_state` at which a segment starts; `state` is in the order of the requests."""

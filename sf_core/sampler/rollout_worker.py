@@ -25,6 +25,7 @@ class Group(Protocol[_RequestT]):
     """Agents stepped together: `EnvGroup` over arrays, `TensorGroup` over tensors; what they ask inference differs."""
 
     num_agents: int
+    late_rewards: int
 
     def reset(self, seed: int | Sequence[int] | None = None) -> None:
         """Start new episodes everywhere."""
@@ -55,6 +56,11 @@ class RolloutWorker(Generic[RequestT]):
     def num_agents(self) -> int:
         """Agents of all groups."""
         return sum(group.num_agents for group in self.groups)
+
+    @property
+    def late_rewards(self) -> int:
+        """Rewards so far that came while an agent sat out, a rollout later than its last action: nobody has them."""
+        return sum(group.late_rewards for group in self.groups)
 
     def reset(self, seed: int | None = None) -> None:
         """Start new episodes in every group; each env's seed follows from `seed` and its number in the run.

@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 
 from sf_core.envs.adapters.tensor import TensorEnvs, TensorStep
+from sf_core.envs.mask_check import MaskCheck
 from sf_core.rollout.slots import as_index
 from sf_core.rollout.tensor_buffers import TensorBuffers
 from sf_core.sampler.messages import FinishedEpisode
+
+_POLICY = 0  # plays all envs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +59,13 @@ class TensorGroup:
     ) -> None:
         self.envs = envs
         self.num_agents = envs.num_agents
+        self.late_rewards = 0  # there is one agent in each env, and it never sits out
         self._buffers = buffers
         self._reward_scale = reward_scale
         self._reward_clip = reward_clip
         self._stats = TensorEpisodeStats(envs.num_agents, envs.device)
+        self._masks = MaskCheck(envs.name, envs.observation_space.spaces, envs.action_space)
+        self._stuck: dict[str, Tensor] = {}  # leaf -> [N] bool, rows that had to act without a legal choice
         self._observation: dict[str, Tensor] = {}
         self._episode_start = torch.ones(envs.num_agents, dtype=torch.bool, device=envs.device)
         self._last: TensorStep | None = None  # the step whose final observations are still to be asked for
@@ -73,7 +79,11 @@ class TensorGroup:
         self._stats.reset()
 
     def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
-        """From here on rows are written to `slots` (`[N]`, one for each env); writes row 0."""
+        """From here on rows are written to `slots` (`[N]`, one for each env); writes row 0.
+
+        `env_steps` is how far training is, for envs that want to know.
+        """
+        self.envs.inform({"policy_id": _POLICY, "approx_total_training_steps": env_steps})
         index = as_index(np.asarray(slots, np.int64))
         self._index = index if isinstance(index, slice) else torch.as_tensor(index, device=self.envs.device)
         self._last = None  # answered at row T of the rollout before
@@ -87,7 +97,7 @@ class TensorGroup:
         buffers.terminated[index, t] = step.terminated
         buffers.truncated[index, t] = step.truncated
         buffers.valid[index, t] = step.valid
-        buffers.policy_id[index, t] = 0
+        self._note_masks(t, step.valid)
         self._observation = step.observation
         self._episode_start = step.episode_start
         self._write_observation(t + 1)
@@ -102,17 +112,33 @@ class TensorGroup:
         return TensorRequest(self._index, t, last.final_observation, last.final_rows, last.approximate)
 
     def finished_episodes(self) -> list[FinishedEpisode]:
-        """Episodes that ended since the last call; waits for the device."""
+        """Episodes that ended since the last call; waits for the device.
+
+        Raises:
+            UsageError: a mask left no choice meanwhile.
+        """
+        for leaf, stuck in self._stuck.items():
+            if bool(stuck.any()):
+                raise self._masks.error(leaf, int(stuck.nonzero()[0]))
         return self._stats.finished()
 
     def close(self) -> None:
         """Close the envs."""
         self.envs.close()
 
+    def _note_masks(self, t: int, acting: Tensor) -> None:
+        for leaf, starts in self._masks.starts.items():
+            mask = self._buffers.observation[leaf][self._index, t].flatten(1) != 0  # [N, choices]
+            pieces = mask.tensor_split(starts[1:].tolist(), dim=1)  # one for each categorical
+            stuck = acting & ~torch.stack([piece.any(1) for piece in pieces]).all(0)
+            self._stuck[leaf] = self._stuck[leaf] | stuck if leaf in self._stuck else stuck
+
     def _write_observation(self, t: int) -> None:
         for key, x in self._observation.items():
             self._buffers.observation[key][self._index, t] = x  # [N, *space]
         self._buffers.episode_start[self._index, t] = self._episode_start
+        if t < self._buffers.rollout:
+            self._buffers.policy_id[self._index, t] = _POLICY
 
 
 class TensorEpisodeStats:
@@ -151,7 +177,9 @@ class TensorEpisodeStats:
             if step not in extra_of_step:
                 extra_of_step[step] = {key: value.cpu().numpy() for key, value in noted[step][3].items()}
             extra = {key: float(values[row]) for key, values in extra_of_step[step].items()}
-            finished.append(FinishedEpisode(agent=row, policy_id=0, reward=total, length=length, extra_stats=extra))
+            finished.append(
+                FinishedEpisode(agent=row, policy_id=_POLICY, reward=total, length=length, extra_stats=extra)
+            )
         return finished
 
     def reset(self) -> None:

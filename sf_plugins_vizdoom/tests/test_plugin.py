@@ -43,6 +43,7 @@ def test_all_environments_of_sample_factory_and_the_others_of_vizdoom_are_offere
     assert len(SAMPLE_FACTORY_TASKS) == 20
     assert offered["doom_battle"].defaults["encoder"] == "doom_measurements"
     assert "encoder" not in offered["doom_basic"].defaults
+    assert {spec.defaults["exploration_loss"] for spec in offered.values()} == {"symmetric_kl"}  # real numbers or not
     assert {arg.flag for arg in offered["doom_duel"].args} > {"--num_agents", "--num_bots", "--bot_difficulty"}
     assert {metric.name for metric in offered["doom_duel"].metrics} >= {"kdr", "final_place", "leader_gap"}
 

@@ -172,6 +172,27 @@ def test_a_wrong_step_of_a_multi_agent_env_is_named_with_its_env(wrong, sentence
         vector.step(ACTIONS)
 
 
+TWO = [np.zeros(3, np.float32)] * 2
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        (TWO, r"env 'team': reset\(\) must return \(observation, info\), it returned a list"),
+        (tuple(TWO), r"env 'team': reset\(\) must return \(observation, info\)"),
+        ((TWO[:1], [{}, {}]), "env 'team' returned 1 entries as observations; return 2"),
+        ((TWO, [{}, {}, {}]), "env 'team' returned 3 entries as infos; return 2"),
+        (([TWO[0], None], [{}, {}]), "env 'team' returned no observation for agent 1, which is to act"),
+        (([TWO[0], np.zeros(4, np.float32)], {}), r"env 'team': .*shape \(4,\) where .* says \(3,\)"),
+    ],
+)
+def test_a_wrong_reset_of_a_multi_agent_env_is_named_with_its_env(result, sentence):
+    env = CountingMultiAgentEnv(2)
+    env.reset = lambda **kwargs: result
+    with pytest.raises(UsageError, match=sentence):
+        MultiAgentEnvs([env], name="team").reset()
+
+
 def test_copies_of_a_multi_agent_env_must_have_as_many_agents():
     with pytest.raises(UsageError, match=r"env 'team': its copies have \[2, 3\] agents"):
         MultiAgentEnvs([CountingMultiAgentEnv(2), CountingMultiAgentEnv(3)], name="team")

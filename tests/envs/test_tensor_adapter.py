@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from sf_core.envs.adapters.common import TENSOR_DEVICE
 from sf_core.envs.adapters.tensor import TensorEnvs, action_decoder
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.env_info import probe_env
+from sf_core.envs.env_utils import TrainingInfoInterface
 from sf_core.envs.spaces import action_parts, decode_action
 from sf_core.plugins.plan import EnvPlan
+from sf_core.rollout.tensor_buffers import TensorBuffers
+from sf_core.sampler.tensor_group import TensorGroup
 from sf_core.testing.fakes import CountingVectorEnv
 from sf_core.testing.tensor_envs import AsTensors, TensorCartPole
 from sf_core.utils.attr_dict import AttrDict
@@ -128,3 +131,60 @@ def test_cartpole_in_tensors_moves_as_gymnasiums_does():
     assert not truncated.any()
     assert reward.tolist() == [1.0, 1.0]
     assert ours.metadata == {"autoreset_mode": AutoresetMode.SAME_STEP, TENSOR_DEVICE: "cpu"}
+
+
+def test_an_env_in_tensors_hears_how_far_training_is():
+    class Curriculum(AsTensors, TrainingInfoInterface):
+        def __init__(self, env):
+            AsTensors.__init__(self, env)
+            TrainingInfoInterface.__init__(self)
+
+    env = Curriculum(CountingVectorEnv(2, AutoresetMode.NEXT_STEP))
+    vector = TensorEnvs(env)
+    sizes = {"num_action_parameters": 2, "rnn_size": 1, "num_slots": 2, "num_agents": 2, "rollout": 2, "recurrence": 1}
+    parts = action_parts(vector.action_space)
+    group = TensorGroup(vector, TensorBuffers(vector.observation_space, parts, device="cpu", **sizes))
+    group.reset()
+    group.begin_rollout(np.arange(2), env_steps=700)
+    assert env.training_info == {"policy_id": 0, "approx_total_training_steps": 700}
+
+
+class Masked(VectorEnv):
+    """Leaves env 1 no second choice in its third observation."""
+
+    num_envs = 2
+    single_observation_space = spaces.Dict(obs=spaces.Box(0, 1, (1,)), action_mask=spaces.MultiBinary(5))
+    single_action_space = spaces.MultiDiscrete([2, 3])
+
+    def __init__(self):
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, TENSOR_DEVICE: "cpu"}
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return self._observation(), {}
+
+    def step(self, actions):
+        self.steps += 1
+        return self._observation(), torch.zeros(2), torch.zeros(2).bool(), torch.zeros(2).bool(), {}
+
+    def _observation(self):
+        mask = torch.ones(2, 5, dtype=torch.int8)
+        mask[1, 2:] = int(self.steps != 2)
+        return {"obs": torch.zeros(2, 1), "action_mask": mask}
+
+
+@pytest.mark.parametrize("rollout", [2, 3])
+def test_a_mask_in_tensors_that_leaves_no_choice_is_an_error_once_somebody_had_to_act(rollout):
+    vector = TensorEnvs(Masked(), name="maze")
+    sizes = {"num_action_parameters": 5, "rnn_size": 1, "num_slots": 2, "num_agents": 2, "recurrence": 1}
+    parts = action_parts(vector.action_space)
+    group = TensorGroup(vector, TensorBuffers(vector.observation_space, parts, device="cpu", rollout=rollout, **sizes))
+    group.reset()
+    group.begin_rollout(np.arange(2))
+    for t in range(rollout):
+        group.step(t)
+    if rollout == 2:  # nobody has acted on it yet
+        assert group.finished_episodes() == []
+        return
+    with pytest.raises(UsageError, match=r"env 'maze' returned the observation 'action_mask' with no legal .* row 1"):
+        group.finished_episodes()

@@ -2,7 +2,7 @@
 
 Acting, one step at a time with a running state, and evaluating whole segments afterwards must give the same
 log-probabilities, for every action space, with masks, with recurrence, with episodes that start inside a segment, and
-with statistics that are not the identity.
+with statistics that are not the identity, and with steps that an agent sat out.
 """
 
 import itertools
@@ -105,8 +105,10 @@ def random_observation(policy, shape, rng):
     return observation
 
 
-def collect(policy, observation, episode_start):
-    """Act step by step as the sampler does: running state, zero where an episode starts, stored at segment starts."""
+def collect(policy, observation, episode_start, inactive):
+    """Act step by step as the sampler does: running state, zero where an episode starts, stored at segment starts,
+    kept where an agent sits out.
+    """
     generator = torch.Generator().manual_seed(1)
     state = torch.zeros(NUM_ROWS, policy.rnn_size)
     outputs, states = [], []
@@ -116,7 +118,7 @@ def collect(policy, observation, episode_start):
             states.append(state)
         output = policy.act_batch({key: x[:, t] for key, x in observation.items()}, state, generator=generator)
         outputs.append(output)
-        state = output.rnn_state
+        state = torch.where(inactive[:, t, None], state, output.rnn_state)
     return outputs, torch.stack(states, dim=1)  # [B, T / L, H]
 
 
@@ -124,12 +126,14 @@ def segments(x):
     return x.reshape(-1, RECURRENCE, *x.shape[2:])
 
 
-def check(policy):
+def check(policy, sits_out=0.0):
     rng = np.random.default_rng(5)
     observation = random_observation(policy, (NUM_ROWS, ROLLOUT), rng)
     episode_start = torch.from_numpy(rng.random((NUM_ROWS, ROLLOUT)) < 0.2)
     episode_start[:, 0] = torch.tensor([True, False] * 3)
-    outputs, states = collect(policy, observation, episode_start)
+    inactive = torch.from_numpy(rng.random((NUM_ROWS, ROLLOUT)) < sits_out)
+    acts = segments(~inactive)
+    outputs, states = collect(policy, observation, episode_start, inactive)
     action = {name: torch.stack([output.action[name] for output in outputs], dim=1) for name in outputs[0].action}
     behaviour = torch.stack([output.log_prob for output in outputs], dim=1)
     value = torch.stack([output.value for output in outputs], dim=1)
@@ -139,14 +143,16 @@ def check(policy):
         states.flatten(0, 1),
         segments(episode_start),
         {name: segments(x) for name, x in action.items()},
+        segments(inactive) if sits_out else None,
     )
-    ratio = (evaluation.log_prob - segments(behaviour)).exp()
+    ratio = (evaluation.log_prob - segments(behaviour)).exp()[acts]
     torch.testing.assert_close(ratio, torch.ones_like(ratio), atol=1e-5, rtol=0)
     in_reward_units = policy.actor_critic.returns_normalizer.denormalize(evaluation.value.detach())
-    torch.testing.assert_close(in_reward_units, segments(value), atol=1e-3, rtol=1e-5)
+    torch.testing.assert_close(in_reward_units[acts], segments(value)[acts], atol=1e-3, rtol=1e-5)
     # the stored logits describe the same distribution: no divergence from the behaviour policy
     logits = segments(torch.stack([output.action_logits for output in outputs], dim=1)).flatten(0, 1)
-    torch.testing.assert_close(evaluation.distribution.logits, logits, atol=1e-4, rtol=1e-4)
+    acted = acts.flatten()
+    torch.testing.assert_close(evaluation.distribution.logits[acted], logits[acted], atol=1e-4, rtol=1e-4)
     return behaviour
 
 
@@ -227,6 +233,20 @@ class ForwardAlone(ActorCritic):
 @pytest.mark.parametrize("factories", [{"core": SteppedCore}, {"actor_critic": ForwardAlone}], ids=["core", "whole"])
 def test_the_ratio_is_one_for_custom_components_that_are_stepped(factories, masked):
     check(make_policy(ACTION_SPACES["nested"], masked=masked, factories=factories, use_rnn=True))
+
+
+SITTING_OUT = {
+    "gru": CORES["gru"],
+    "separate lstm": {**CORES["lstm"], "actor_critic_share_weights": False},
+    "attention": {"use_rnn": True, "factories": {"core": ModelCoreAttention}, "policy_init_gain": 1.0},
+    "stepped core": {"use_rnn": True, "factories": {"core": SteppedCore}},
+    "forward alone": {"use_rnn": True, "factories": {"actor_critic": ForwardAlone}},
+}
+
+
+@pytest.mark.parametrize("kind", SITTING_OUT)
+def test_the_ratio_is_one_where_agents_sit_steps_out(kind):
+    check(make_policy(ACTION_SPACES["nested"], masked=True, **SITTING_OUT[kind]), sits_out=0.3)
 
 
 @pytest.mark.parametrize("name", ["nested", "box"])

@@ -159,8 +159,11 @@ def make_policy(cfg, observation_space=None, action_space=None, seed=1):
     return Policy(actor_critic, action_space=action_space, obs_space=observation_space)
 
 
-def collect(policy, cfg, seed=0, ends=True, num_rollouts=None):
-    """Rollouts as the policy itself would have collected them in an env that draws everything at random."""
+def collect(policy, cfg, seed=0, ends=True, num_rollouts=None, sits_out=0.0):
+    """Rollouts as the policy itself would have collected them in an env that draws everything at random.
+
+    `sits_out` is how likely an agent sits out a step that ends nothing.
+    """
     import torch
 
     from sf_core.rollout.train_batch import TrainBatch
@@ -188,6 +191,11 @@ def collect(policy, cfg, seed=0, ends=True, num_rollouts=None):
                     episode_start[b, t + 1] = True
                 elif t + 1 < T:
                     valid[b, t + 1] = False
+    inactive = np.zeros((B, T), bool)
+    if sits_out:
+        inactive = (rng.random((B, T)) < sits_out) & valid & ~terminated & ~truncated
+        valid &= ~inactive
+    sat_out = torch.from_numpy(inactive)
     tensors = {key: torch.from_numpy(x) for key, x in observation.items()}
     start = torch.from_numpy(episode_start)
     state = torch.from_numpy(rng.normal(size=(B, policy.rnn_size)).astype(np.float32)) * 0.1
@@ -195,13 +203,10 @@ def collect(policy, cfg, seed=0, ends=True, num_rollouts=None):
     for t in range(T):
         if t % cfg.recurrence == 0:
             states.append(state)
-        output = policy.act_batch(
-            {key: x[:, t] for key, x in tensors.items()},
-            state.masked_fill(start[:, t : t + 1], 0.0),
-            generator=generator,
-        )
+        state = state.masked_fill(start[:, t : t + 1], 0.0)
+        output = policy.act_batch({key: x[:, t] for key, x in tensors.items()}, state, generator=generator)
         outputs.append(output)
-        state = output.rnn_state
+        state = torch.where(sat_out[:, t : t + 1], state, output.rnn_state)
     states.append(state)
     return TrainBatch(
         observation=tensors,
@@ -212,7 +217,7 @@ def collect(policy, cfg, seed=0, ends=True, num_rollouts=None):
         behaviour_log_prob=torch.stack([o.log_prob for o in outputs], 1),
         behaviour_value=torch.stack([o.value for o in outputs], 1),
         policy_version=torch.full((B, T), policy.policy_version),
-        policy_id=torch.zeros((B, T), dtype=torch.int32),
+        policy_id=-sat_out.to(torch.int32),
         reward=torch.from_numpy(rng.normal(size=(B, T)).astype(np.float32)),
         terminated=torch.from_numpy(terminated),
         truncated=torch.from_numpy(truncated),

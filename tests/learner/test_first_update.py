@@ -20,19 +20,35 @@ def reference_ppo(cfg, actor_critic, batch):
     ret = model.returns_normalizer
     ret_mean, ret_std = float(ret.mean), float((ret.var + 1e-5).sqrt())
 
-    def forward(obs):
-        x = ((obs - obs_mean) / (obs_var + 1e-5).sqrt()).clamp(-5, 5).float()
-        head = model.forward_head({"obs": x})
-        core, _ = model.forward_core(head, torch.zeros(len(x), 1))
+    B, T = batch.reward.shape
+
+    def step(b, t, state):
+        """Logits and value of one row, and the state after it."""
+        if batch.episode_start[b, t]:
+            state = torch.zeros_like(state)
+        x = ((batch.observation["obs"][b, t] - obs_mean) / (obs_var + 1e-5).sqrt()).clamp(-5, 5).float()
+        core, new_state = model.forward_core(model.forward_head({"obs": x[None]}), state)
         out = model.forward_tail(core, values_only=False, sample_actions=False)
-        if out["action_logits"].shape[-1] == 3:
-            return torch.distributions.Categorical(logits=out["action_logits"]), out["values"]
-        mean, log_std = out["action_logits"].chunk(2, -1)
-        return torch.distributions.Independent(torch.distributions.Normal(mean, log_std.exp()), 1), out["values"]
+        if t < T and batch.policy_id[b, t] < 0:
+            new_state = state  # the agent sat out
+        return out["action_logits"][0], out["values"][0], new_state
+
+    def forward(rows):
+        """The distribution and the values of rows (b, t), from the stored state at each segment's start on."""
+        logits, values = {}, {}
+        for b, first in dict.fromkeys((b, t - t % cfg.recurrence) for b, t in rows):
+            state = batch.rnn_state[b, first // cfg.recurrence][None]
+            for t in range(first, first + cfg.recurrence):
+                logits[b, t], values[b, t], state = step(b, t, state)
+        of_rows, values = torch.stack([logits[row] for row in rows]), torch.stack([values[row] for row in rows])
+        if of_rows.shape[-1] == 3:
+            return torch.distributions.Categorical(logits=of_rows), values
+        mean, log_std = of_rows.chunk(2, -1)
+        return torch.distributions.Independent(torch.distributions.Normal(mean, log_std.exp()), 1), values
 
     with torch.no_grad():
-        bootstrap = forward(batch.observation["obs"][:, -1])[1].clamp(-5, 5) * ret_std + ret_mean
-    B, T = batch.reward.shape
+        bootstrap = torch.stack([step(b, T, batch.rnn_state[b, -1][None])[1] for b in range(B)])
+        bootstrap = bootstrap.clamp(-5, 5) * ret_std + ret_mean
     samples = []  # (obs, action, log_prob, old value, advantage, target) in the order of the batch
     for b in range(B):
         v = [*batch.behaviour_value[b].tolist(), float(bootstrap[b])]
@@ -60,7 +76,7 @@ def reference_ppo(cfg, actor_critic, batch):
                 torch.tensor([s[i] for s in rows]).clamp(*limits)
                 for i, limits in ((2, (-5, 5)), (3, (-1e9, 1e9)), (4, (-5, 5)))
             )
-            distribution, value = forward(batch.observation["obs"][b, t])
+            distribution, value = forward([sample[:2] for sample in rows])
             ratio = (distribution.log_prob(batch.action["action"][b, t]) - batch.behaviour_log_prob[b, t]).exp()
             advantage = (advantage - advantage.mean()) / advantage.std()
             clipped = ratio.clamp(1 / (1 + cfg.ppo_clip_ratio), 1 + cfg.ppo_clip_ratio)
@@ -84,13 +100,12 @@ def reference_ppo(cfg, actor_critic, batch):
     return dict(model.named_parameters())
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_first_update_equals_a_ppo_written_by_hand(bench, space, seed):
-    cfg = bench.cfg(num_epochs=2)
+def check_first_update(bench, space, seed=0, sits_out=0.0, **changes):
+    cfg = bench.cfg(num_epochs=2, **changes)
     policy = bench.policy(cfg, action_space=SPACES[space], seed=seed)
-    batch = bench.collect(policy, cfg, seed=seed)
+    batch = bench.collect(policy, cfg, seed=seed, sits_out=sits_out)
     assert not batch.valid.all()
+    assert (batch.policy_id < 0).any() == (sits_out > 0)
     before = {name: p.detach().clone() for name, p in policy.actor_critic.named_parameters()}
     expected = reference_ppo(cfg, policy.actor_critic, batch)
     stats = Learner(cfg, policy).train(batch)
@@ -98,3 +113,15 @@ def test_first_update_equals_a_ppo_written_by_hand(bench, space, seed):
     for name, parameter in policy.actor_critic.named_parameters():
         torch.testing.assert_close(parameter, expected[name], rtol=0, atol=1e-5)
         assert (parameter - before[name]).abs().max() > 1e-3  # the agreement is not that of two idle learners
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_first_update_equals_a_ppo_written_by_hand(bench, space, seed):
+    check_first_update(bench, space, seed)
+
+
+@pytest.mark.parametrize("core", [{"rnn_type": "gru"}, {"rnn_type": "lstm", "rnn_num_layers": 2}], ids=str)
+@pytest.mark.parametrize("sits_out", [0.0, 0.3])
+def test_first_update_of_a_recurrent_policy_does_too_and_agents_may_sit_out(bench, core, sits_out):
+    check_first_update(bench, "discrete", sits_out=sits_out, use_rnn=True, recurrence=3, **core)

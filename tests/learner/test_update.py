@@ -79,8 +79,6 @@ def test_every_weight_moves_and_the_loss_terms_are_reported(bench, kind):
 
 @pytest.mark.parametrize("action_space", [spaces.Discrete(3), spaces.Box(-1, 1, (2,), np.float32)])
 def test_importance_ratio_is_one_before_the_first_optimizer_step(bench, kind, action_space):
-    if kind.get("exploration_loss") == "symmetric_kl" and isinstance(action_space, spaces.Box):
-        pytest.skip("no uniform distribution over the real line")
     single = {**kind, "num_batches_per_epoch": 1, "num_epochs": 1, "batch_size": 48}
     _, _, learner, batch = setup(bench, action_space=action_space, **single)
     stats = learner.train(batch)
@@ -263,6 +261,17 @@ def test_stale_rows_are_masked_from_the_losses_but_counted_as_steps(bench):
     assert (stats.policy_lag_min, stats.policy_lag_max) == (2, 3)
     assert stats.policy_lag_mean == pytest.approx((44 * 2 + 4 * 3) / 48)
     assert learner.policy.actor_critic.returns_normalizer.count == 1 + 3 + 44
+
+
+def test_too_many_stale_rows_are_a_warning_and_rows_that_nobody_acted_in_are_not(bench, caplog):
+    _, _, learner, batch = setup(bench, ends=False, max_policy_lag=3)
+    sat_out = torch.arange(batch.rollout) % 4 != 0
+    policy_id = torch.where(sat_out, -1, batch.policy_id)
+    learner.train(changed(batch, valid=batch.valid & ~sat_out, policy_id=policy_id))
+    assert "transitions" not in caplog.text
+    learner.policy_version = 10
+    learner.train(batch)
+    assert "Only 0 of 48 transitions are recent enough to train on (--max_policy_lag)." in caplog.text
 
 
 def test_steps_are_valid_transitions_times_frame_skip(bench):
@@ -492,6 +501,27 @@ def test_numbers_are_reported_under_sample_factorys_tags(bench):
         "adv_std",
         "max_abs_logprob",
         "skipped_updates",
+        "act_min",
+        "act_max",
+        "adam_max_second_moment",
+        "obs_running_mean",
+        "obs_running_std",
+        "returns_running_mean",
+        "returns_running_std",
     ]
     assert {f"train/{tag}" for tag in tags} <= set(scalars)
     assert all(isinstance(x, float) for x in scalars.values())
+
+
+def test_actions_moments_and_statistics_are_reported_as_they_are(bench):
+    space = spaces.Tuple([spaces.Discrete(3), spaces.Box(-1, 1, (2,))])
+    _, policy, learner, batch = setup(bench, action_space=space)
+    scalars = learner.train(garbage(batch, ~batch.valid)).scalars()
+    actions = torch.cat([x[batch.valid].float().flatten() for x in batch.action.values()])
+    assert (scalars["train/act_min"], scalars["train/act_max"]) == (float(actions.min()), float(actions.max()))
+    moments = [x.max() for name, x in learner.state().optimizer.items() if name.startswith("exp_avg_sq.")]
+    assert scalars["train/adam_max_second_moment"] == float(max(moments))
+    returns = policy.actor_critic.returns_normalizer
+    assert scalars["train/returns_running_mean"] == float(returns.mean)
+    obs = policy.actor_critic.obs_normalizer.running["obs"]
+    assert scalars["train/obs_running_std"] == pytest.approx(float(obs.var.sqrt().mean()), rel=1e-4)

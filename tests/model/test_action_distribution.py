@@ -9,7 +9,6 @@ from torch.distributions import Categorical, Normal, kl_divergence
 
 from sf_core.envs.spaces import action_parts
 from sf_core.model.action_distribution import ActionDistribution, ActionLayout
-from sf_core.utils.errors import UsageError
 
 
 def leaf_spaces():
@@ -220,10 +219,18 @@ def test_symmetric_kl_with_uniform_is_the_mean_of_both_directions(nvec, seed):
     torch.testing.assert_close(ActionDistribution(layout, logits, mask).symmetric_kl_with_uniform(), expected)
 
 
-def test_symmetric_kl_is_refused_where_there_is_a_box():
-    layout = ActionLayout(action_parts(spaces.Tuple([spaces.Discrete(2), spaces.Box(-1, 1, (1,))])))
-    with pytest.raises(UsageError, match="symmetric_kl"):
-        ActionDistribution(layout, torch.zeros(1, 4)).symmetric_kl_with_uniform()
+def test_the_symmetric_kl_is_that_of_the_discrete_parts_and_the_box_entropy_that_of_the_others():
+    space = spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Box(-1, 1, (2,)), "c": spaces.MultiDiscrete([3, 2])})
+    layout, logits = ActionLayout(action_parts(space)), torch.randn(5, 2 + 4 + 5)
+    of_discrete = ActionDistribution(
+        ActionLayout(action_parts(spaces.MultiDiscrete([2, 3, 2]))), logits[:, [0, 1, 6, 7, 8, 9, 10]]
+    )
+    of_box = ActionDistribution(ActionLayout(action_parts(space["b"])), logits[:, 2:6])
+    distribution = ActionDistribution(layout, logits)
+    torch.testing.assert_close(distribution.symmetric_kl_with_uniform(), of_discrete.symmetric_kl_with_uniform())
+    torch.testing.assert_close(distribution.box_entropy(), of_box.entropy())
+    assert (of_box.symmetric_kl_with_uniform() == 0).all()
+    assert (of_discrete.box_entropy() == 0).all()
 
 
 @pytest.mark.parametrize(("log_stddev", "expected"), [(50.0, 1e4), (-50.0, 1e-4), (0.5, math.exp(0.5))])

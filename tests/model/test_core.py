@@ -3,7 +3,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sf_core.model.core import ModelCore, make_core, rnn_state_size, run_sequence, split_at_starts
+from sf_core.model.attention import ModelCoreAttention
+from sf_core.model.core import (
+    ModelCore,
+    make_core,
+    rnn_state_size,
+    run_past_gaps,
+    run_sequence,
+    split_at_starts,
+)
+from sf_core.utils.attr_dict import AttrDict
 
 KINDS = [("gru", 1), ("gru", 2), ("lstm", 1), ("lstm", 3)]
 
@@ -117,6 +126,33 @@ def test_a_core_with_forward_only_is_stepped_and_its_state_zeroed_at_episode_sta
     y, state = run_sequence(core, x, torch.tensor([[10.0]]), start)
     assert y.flatten().tolist() == [11, 13, 3, 7]
     assert state.tolist() == [[7]]
+
+
+def make_any_core(kind, cfg_of):
+    if kind == "attention":
+        flags = {"attention_window": 3, "attention_size": 4, "attention_heads": 2, "attention_layers": 2}
+        return ModelCoreAttention(AttrDict({**cfg_of(), **flags}), 5)
+    return RunningSum(cfg_of(), 5) if kind == "stepped" else make_core(cfg_of(rnn_num_layers=2), 5, kind)
+
+
+@pytest.mark.parametrize("kind", ["none", "gru", "lstm", "attention", "stepped"])
+def test_the_state_passes_by_the_steps_that_an_agent_sat_out(cfg_of, kind):
+    core = make_any_core(kind, cfg_of).double()
+    x = torch.randn(9, 30, 5, dtype=torch.float64)
+    first = torch.randn(30, core.state_size, dtype=torch.float64)
+    start, gap = torch.rand(9, 30) < 0.25, torch.rand(9, 30) < 0.4
+    gap[:, 0], gap[:, 1] = True, False
+
+    outputs, state = [], first  # the oracle: step by step, as the sampler does
+    for t in range(9):
+        state = state.masked_fill(start[t, :, None], 0.0)
+        y, new_state = core(x[t], state)
+        outputs.append(y)
+        state = torch.where(gap[t, :, None], state, new_state)
+
+    y = run_past_gaps(lambda *inputs: run_sequence(core, *inputs)[0], x, first, start, gap)
+    torch.testing.assert_close(y[~gap], torch.stack(outputs)[~gap])
+    assert y.isfinite().all()
 
 
 @settings(max_examples=50, deadline=None)

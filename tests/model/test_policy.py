@@ -11,6 +11,7 @@ from sf_core.envs.spaces import action_parts, observation_spaces
 from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, ActorCriticSharedWeights
 from sf_core.model.device import choose_device
+from sf_core.model.encoder import Encoder
 from sf_core.model.policy_store import PolicyStore
 from sf_core.utils.errors import UsageError
 
@@ -146,6 +147,24 @@ def test_forbidden_actions_are_never_taken(policy_of):
     assert {policy.act({"obs": VECTOR.sample(), "action_mask": [1, 0, 0, 0]})[0] for _ in range(20)} == {2}
 
 
+def test_act_refuses_a_mask_that_forbids_everything_to_somebody_who_acts(policy_of):
+    policy = policy_of(MASKED, DISCRETE)
+    with pytest.raises(UsageError, match="the observation 'action_mask' with no legal choice for row 0"):
+        policy.act({"obs": VECTOR.sample(), "action_mask": [0, 0, 0, 0]})
+    batch = {"obs": np.zeros((2, 3), np.float32), "action_mask": [[0, 0, 0, 0], [0, 0, 0, 1]]}
+    with pytest.raises(UsageError, match="no legal choice for row 0"):
+        policy.act(batch)
+    assert policy.act(batch, active=np.array([False, True]))[0][1] == 5
+
+
+def test_act_keeps_the_state_of_agents_that_sit_out(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, use_rnn=True)
+    _, states = policy.act(np.ones((2, 3), np.float32))
+    _, later = policy.act(np.ones((2, 3), np.float32), states, active=np.array([True, False]))
+    assert (later[0] != states[0]).all()
+    assert (later[1] == states[1]).all()
+
+
 def test_masks_may_come_as_one_array_or_as_one_per_part():
     parts = action_parts(
         spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Box(0, 1), "c": spaces.MultiDiscrete([2, 2])})
@@ -216,6 +235,35 @@ def test_a_network_with_forward_alone_may_choose_actions_itself(policy_of):
     assert output.log_prob.tolist() == [0, 0]
     assert output.value.shape == (2,)
     assert policy.value_batch(observation, torch.zeros(2, 6)).shape == (2,)
+
+
+WORDS = spaces.Dict(
+    {"obs": VECTOR, "words": spaces.Box(0, 2**40, (2,), np.int64), "action_mask": MASKED["action_mask"]}
+)
+
+
+class WordEncoder(Encoder):
+    """Wants the numbers of words as they are: 2**40 + 1 is no float32."""
+
+    def __init__(self, cfg, obs_space):
+        super().__init__(cfg)
+        self.layer = nn.Linear(3, 4)
+        self.encoder_out_size = 4
+
+    def type_for_input_tensor(self, input_tensor_name):
+        return torch.int64 if input_tensor_name == "words" else torch.float32
+
+    def forward(self, obs_dict):
+        assert (obs_dict["words"] == 2**40 + 1).all()
+        return self.layer(obs_dict["obs"])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_encoder_may_ask_for_the_type_of_an_input(policy_of, shared):
+    policy = policy_of(WORDS, DISCRETE, {"encoder": WordEncoder}, actor_critic_share_weights=shared)
+    mask = np.array([0, 1, 0, 0], np.int8)
+    words = np.full(2, 2**40 + 1)
+    assert policy.act({"obs": VECTOR.sample(), "words": words, "action_mask": mask})[0] == 3
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------

@@ -109,6 +109,14 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(saved):
         Policy.load(run, "cpu")
 
 
+def test_a_loaded_policy_names_the_env_whose_mask_leaves_no_choice(tmp_path, policy_of, cfg_of):
+    space = spaces.Dict(obs=OBS["obs"], action_mask=spaces.MultiBinary(3))
+    write_checkpoint(tmp_path / "checkpoint_000000012_3400", policy_of(space, ACTIONS), cfg_of(), env="maze")
+    policy = Policy.load(tmp_path / "checkpoint_000000012_3400")
+    with pytest.raises(UsageError, match="env 'maze' returned the observation 'action_mask' with no legal choice"):
+        policy.act({"obs": OBS["obs"].sample(), "action_mask": np.zeros(3, np.int8)})
+
+
 def test_a_folder_without_checkpoints_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no checkpoint found"):
         Policy.load(tmp_path)

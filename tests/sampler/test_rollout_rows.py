@@ -256,6 +256,34 @@ def test_an_agent_that_sits_out_is_marked_and_not_valid():
     assert buffers.valid[1].tolist() == [True, True, False, False, True, True, True, True]
 
 
+class Forgetful(CountingPolicy):
+    """Whose state is not a number from the third step of an episode on."""
+
+    def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
+        output = super().act_batch(observation, rnn_state, deterministic, generator)
+        output.rnn_state[observation["obs"][:, 2] >= 2] = float("nan")
+        return output
+
+
+def test_a_state_that_is_not_finite_ends_with_its_episode():
+    buffers, worker, inference = build([SingleEnvs([CountingEnv(0, Script(lengths=(4,)))])], recurrence=1)
+    parts = action_parts(worker.groups[0].vector.action_space)
+    inference._policy = Forgetful(parts, 2, 2)
+    collect(worker, inference, [[0]])
+    assert np.isnan(buffers.rnn_state[0, 3]).all()
+    assert buffers.rnn_state[0, :, 0][[0, 1, 2, 4, 5, 6]].tolist() == [0, 1, 2] * 2
+
+
+def test_an_agent_that_sits_out_remembers_what_it_did():
+    vector = MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 9))])
+    buffers, worker, inference = build([vector], recurrence=1)  # T = 8: it acts again in the second rollout
+    collect(worker, inference, [[0, 1]])
+    assert buffers.rnn_state[0, :, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8]  # the fake policy counts its steps
+    assert buffers.rnn_state[1, :, 0].tolist() == [0, 1, 2, 2, 2, 2, 2, 2, 2]
+    collect(worker, inference, [[0, 1]])
+    assert buffers.rnn_state[1, :, 0].tolist() == [2, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
 def test_a_reward_that_comes_while_an_agent_sits_out_belongs_to_its_last_action():
     env = CountingMultiAgentEnv(2, Script(lengths=(100,)), inactive=(1, 3, 4))  # agent 1, steps 3 and 4
     step_of_env, late = env.step, iter([0, 0, 5.0, 7.0, 0, 0, 0, 0])
@@ -273,6 +301,34 @@ def test_a_reward_that_comes_while_an_agent_sits_out_belongs_to_its_last_action(
     collect(worker, inference, [[0, 1]])
     gained = np.where(buffers.valid, buffers.reward - plain.reward, 0)
     assert gained.tolist() == [[0] * T, [0, 12, 0, 0, 0, 0, 0, 0]]
+    assert worker.late_rewards == 0
+
+
+class LateRewards:
+    """Agent 1 sits out from the last row of the first rollout on, and is paid for what it did in the rollout before."""
+
+    def __init__(self, *rewards):
+        self.env = CountingMultiAgentEnv(2, Script(lengths=(100,), reward_step=0.0), inactive=(1, T, 2 * T - 1))
+        self.rewards = iter(rewards)
+
+    def __getattr__(self, name):
+        return getattr(self.env, name)
+
+    def step(self, actions):
+        observations, (first, _), *others = self.env.step(actions)
+        return observations, [first, next(self.rewards)], *others
+
+
+def test_a_reward_that_comes_a_rollout_too_late_is_counted_and_blamed_on_nobody():
+    rewards = [1.0] * (T - 1) + [4.0] + [8.0, 0.0, 16.0] + [0.0] * (T - 4) + [32.0]
+    buffers, worker, inference = build([MultiAgentEnvs([LateRewards(*rewards)])], num_slots=4)
+    collect(worker, inference, [[0, 1]])
+    assert buffers.reward[1].tolist() == [1.0] * (T - 2) + [5.0, 4.0]  # row T - 1 is not valid: row T - 2 has it
+    assert worker.late_rewards == 0
+    collect(worker, inference, [[2, 3]])
+    assert worker.late_rewards == 2
+    assert buffers.reward[1].tolist() == [1.0] * (T - 2) + [5.0, 4.0]  # the learner has it
+    assert buffers.reward[3, buffers.valid[3]].tolist() == [32.0]
 
 
 class Curriculum(CountingEnv, TrainingInfoInterface):
@@ -302,6 +358,10 @@ class Stuck(CountingEnv):
 
     def _observation(self):
         return {"obs": super()._observation(), "action_mask": np.full(2, self._step != 2, np.int8)}
+
+    def step(self, action):
+        assert self._step != 2, "an env may refuse what it forbids"
+        return super().step(action)
 
 
 def test_a_mask_that_leaves_no_choice_is_an_error_that_names_the_env():

@@ -54,6 +54,18 @@ def test_old_paths_resolve(module):
         assert getattr(import_module(module), name) is not None
 
 
+@pytest.mark.parametrize("name", ["register_core_factory", "register_model_core_factory"])
+def test_a_core_is_registered_under_both_names(name):
+    script = import_module("sf_core.plugins.script")
+    factory = import_module("sf_core.algo.utils.context").global_model_factory()
+    script.forget_registrations()
+    try:
+        getattr(factory, name)(argparse.Namespace)  # a class of some module, as good as any
+        assert script.script_components() == {"core": "script/Namespace"}
+    finally:
+        script.forget_registrations()
+
+
 def test_str2bool_reads_the_words_true_and_false_only():
     str2bool = import_module("sf_core.utils.utils").str2bool
     parser = argparse.ArgumentParser()

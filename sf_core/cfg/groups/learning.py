@@ -102,7 +102,8 @@ LOSSES = OptionGroup(
             type=STR,
             default="entropy",
             choices=("entropy", "symmetric_kl"),
-            help="the exploration term: an entropy bonus, or the symmetric KL divergence to the uniform policy",
+            help="the exploration term: an entropy bonus, or the symmetric KL divergence to the uniform policy (of the "
+            "discrete parts of an action; continuous ones have the entropy bonus in either case)",
         ),
         Option(name="exploration_loss_coeff", type=FLOAT, default=0.003, low=0, help="weight of the exploration term"),
         Option(

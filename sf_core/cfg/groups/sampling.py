@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sf_core.cfg.option import AUTO, BOOL, INT, INT_OR_AUTO, STR, Option, OptionGroup
+from sf_core.cfg.option import AUTO, BOOL, INT, INT_OR_AUTO, STR, TABLE, Option, OptionGroup
 
 _PARALLEL = "no effect in serial mode"
 
@@ -157,6 +157,14 @@ ENVIRONMENT = OptionGroup(
             default=1,
             low=1,
             help="frames in one observation, for factories that stack them",
+        ),
+        Option(
+            name="reward_shaping",
+            type=TABLE,
+            default=None,
+            help="weights of the reward that differ from the environment's own, as JSON, for environments with "
+            "RewardShapingInterface",
+            differs="new",
         ),
         Option(
             name="pixel_format",

@@ -59,6 +59,8 @@ class ListedEnvs:
         self._observation = observation_arrays(self.observation_space, self.num_agents)
         self._all = np.ones(self.num_agents, bool)
         self._none = np.zeros(self.num_agents, bool)
+        self.active = np.ones(self.num_agents, bool)
+        self.resetting = self._none
         self._informed = [find_interface(env, TrainingInfoInterface) for env in self._envs]
         self._training_info: Mapping[str, Any] = {}
         self._checked_step = False

@@ -37,7 +37,6 @@ class MultiAgentEnvs(ListedEnvs):
             raise UsageError(f"env {name!r}: its copies have {counts} agents; every copy must have the same number")
         super().__init__(envs, counts[0], name=name, seed=seed, first_env_id=first_env_id)
         self._final_observation = observation_arrays(self.observation_space, self.num_agents)
-        self._active = np.ones(self.num_agents, bool)  # who acts in the next step
         self._unplayed = np.ones(self.num_agents, bool)  # who has taken no step in the present episode
         # of the episode each agent is in, as stored
         self._last_action: Mapping[str, np.ndarray] = {
@@ -52,7 +51,7 @@ class MultiAgentEnvs(ListedEnvs):
         lost = np.zeros(self.num_agents, bool)
         known = self._none
         extra_stats: dict[int, dict[str, float]] = {}
-        active = self._active.copy()
+        active = self.active.copy()
         if not active.all():
             actions = _where(active, actions, self._last_action)
         rows = action_rows(self.action_space, decode_action(self.action_space, actions, batched=True))
@@ -110,6 +109,8 @@ class MultiAgentEnvs(ListedEnvs):
         first = index * self.agents_per_env
         self._unplayed[first : first + self.agents_per_env] = True
         self._last_action = {part: np.zeros_like(rows) for part, rows in self._last_action.items()}
+        if not isinstance(info, Mapping) and len(info):
+            check_length(self.name, "infos", info, self.agents_per_env)
         self._note_active(first, info)
         self._check_observations(observation)
         self._store(first, observation)
@@ -127,7 +128,7 @@ class MultiAgentEnvs(ListedEnvs):
         for row, observation in enumerate(observations, first):
             if observation is not None:
                 self._store_row(self._observation, row, observation)
-            elif self._active[row]:
+            elif self.active[row]:
                 raise UsageError(
                     f"env {self.name!r} returned no observation for agent {row - first}, which is to act next; return "
                     "one, or set is_active to False in its info"
@@ -139,10 +140,10 @@ class MultiAgentEnvs(ListedEnvs):
 
     def _note_active(self, first: int, infos: Any) -> None:
         if isinstance(infos, Mapping) or len(infos) == 0:  # reset may return a plain dict: everybody acts
-            self._active[first : first + self.agents_per_env] = True
+            self.active[first : first + self.agents_per_env] = True
             return
         for row, info in enumerate(infos, first):
-            self._active[row] = info.get(IS_ACTIVE, True) if info else True
+            self.active[row] = info.get(IS_ACTIVE, True) if info else True
 
     def _check_observations(self, observations: Any) -> None:
         check_length(self.name, "observations", observations, self.agents_per_env)

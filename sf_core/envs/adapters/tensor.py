@@ -22,10 +22,9 @@ from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from sf_core.envs.adapters.common import TENSOR_DEVICE, first_frame, render_fps
-from sf_core.envs.adapters.vector import autoreset_mode, reset_vector
-from sf_core.envs.checks import check_five, check_length, check_pair, flat_spaces
-from sf_core.envs.seeding import SeedSource
+from sf_core.envs.adapters.common import TENSOR_DEVICE
+from sf_core.envs.adapters.vector import NativeEnvs, reset_vector
+from sf_core.envs.checks import check_five, check_length, check_pair
 from sf_core.envs.spaces import LONE_ACTION, LONE_OBSERVATION
 from sf_core.envs.tensor_dtype import torch_dtype
 from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, TRUE_OBJECTIVE
@@ -56,7 +55,7 @@ class TensorStep:
     extra_stats: dict[str, Tensor]
 
 
-class TensorEnvs:
+class TensorEnvs(NativeEnvs):
     """One tensor env, one agent in each of its envs.
 
     Attributes:
@@ -66,23 +65,11 @@ class TensorEnvs:
     def __init__(
         self, env: VectorEnv[Any, Any, Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
     ) -> None:
-        self._env = env
-        self._mode = autoreset_mode(name, env)
-        self._seeds = SeedSource(int(env.num_envs), seed, first_env_id)
-        self._raw_observation_space = env.single_observation_space
-        self.name = name
+        super().__init__(env, name=name, seed=seed, first_env_id=first_env_id)
         self.device = torch.device(env.metadata[TENSOR_DEVICE])
-        self.num_envs = self.num_agents = int(env.num_envs)
-        self.agents_per_env = 1
-        self.observation_space = flat_spaces(name, self._raw_observation_space)
-        self.action_space = env.single_action_space
-        self.render_mode: str | None = getattr(env, "render_mode", None)
-        self.render_fps = render_fps(env)
         self._decode = action_decoder(self.action_space, self.device)
         self._all = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
         self._resetting = ~self._all  # NEXT_STEP: the envs whose next step only resets
-        self._checked_step = False
-        self._closed = False
 
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, Tensor]:
         """See `AgentVector.reset`."""
@@ -143,19 +130,6 @@ class TensorEnvs:
             approximate=approximate,
             extra_stats=_extra_stats(final_infos),
         )
-
-    def render(self) -> np.ndarray | None:
-        """See `AgentVector.render`."""
-        try:
-            return first_frame(self._env.render())
-        except NotImplementedError:
-            return None
-
-    def close(self) -> None:
-        """See `AgentVector.close`."""
-        if not self._closed:
-            self._closed = True
-            self._env.close()
 
     def _flat(self, observation: Any) -> dict[str, Tensor]:
         return _flatten(self._raw_observation_space, observation, "")

@@ -29,8 +29,18 @@ from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, TRUE_OBJECTIVE
 from sf_core.utils.errors import UsageError
 
 
-class VectorEnvs:
-    """`AgentVector` over one `gymnasium.vector.VectorEnv`, one agent in each of its envs."""
+class NativeEnvs:
+    """What an adapter over one `gymnasium.vector.VectorEnv` is, whether it gives arrays or tensors.
+
+    Args:
+        env: one agent in each of its envs.
+        name: for messages.
+        seed: of the run; used for the first reset only.
+        first_env_id: number of the first env in the run.
+
+    Raises:
+        UsageError: the env does not say when it resets, or has a space that cannot be learned from.
+    """
 
     def __init__(
         self, env: VectorEnv[Any, Any, Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
@@ -47,12 +57,43 @@ class VectorEnvs:
         self.action_space = env.single_action_space
         self.render_mode: str | None = getattr(env, "render_mode", None)
         self.render_fps = render_fps(env)
-        self._all = np.ones(self.num_agents, bool)
-        self._none = np.zeros(self.num_agents, bool)
-        self._resetting = self._none  # NEXT_STEP: the envs whose next step only resets
         self._informed = find_interface(env, TrainingInfoInterface)
         self._checked_step = False
         self._closed = False
+
+    def inform(self, training_info: Mapping[str, Any]) -> None:
+        """See `AgentVector.inform`; at once, since the envs of a native vector end at different times."""
+        if self._informed is not None:
+            self._informed.set_training_info(training_info)
+
+    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> None:
+        """See `AgentVector.play_randomly`: these envs move together or not at all."""
+
+    def render(self) -> np.ndarray | None:
+        """See `AgentVector.render`."""
+        try:
+            return first_frame(self._env.render())
+        except NotImplementedError:
+            return None
+
+    def close(self) -> None:
+        """See `AgentVector.close`."""
+        if not self._closed:
+            self._closed = True
+            self._env.close()
+
+
+class VectorEnvs(NativeEnvs):
+    """`AgentVector` over a vector env that gives arrays."""
+
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
+    ) -> None:
+        super().__init__(env, name=name, seed=seed, first_env_id=first_env_id)
+        self._all = np.ones(self.num_agents, bool)
+        self._none = np.zeros(self.num_agents, bool)
+        self.active = self._all
+        self.resetting = self._none  # never any but in NEXT_STEP
 
     def reset(self, seed: int | Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """See `AgentVector.reset`."""
@@ -64,7 +105,7 @@ class VectorEnvs:
             raise
         check_pair(self.name, result)
         check_observation(self.name, self._raw_observation_space, result[0], self.num_envs)
-        self._resetting = self._none
+        self.resetting = self._none
         return self._flat(result[0])
 
     def step(self, actions: Mapping[str, np.ndarray]) -> TimeStep:
@@ -84,7 +125,7 @@ class VectorEnvs:
         ended = terminated | np.asarray(raw_truncated, bool)
         valid = self._all
         if self._mode is AutoresetMode.NEXT_STEP:
-            resetting, self._resetting = self._resetting, ended
+            resetting, self.resetting = self.resetting, ended
             if resetting.any():
                 # an env that is over again right after its reset goes round once more: its row stays invalid
                 valid = ~resetting
@@ -129,27 +170,6 @@ class VectorEnvs:
             approximate=approximate,
             extra_stats=extra_stats,
         )
-
-    def inform(self, training_info: Mapping[str, Any]) -> None:
-        """See `AgentVector.inform`; at once, since the envs of a native vector end at different times."""
-        if self._informed is not None:
-            self._informed.set_training_info(training_info)
-
-    def play_randomly(self, num_steps: Sequence[int], seed: int | None) -> None:
-        """See `AgentVector.play_randomly`: these envs move together or not at all."""
-
-    def render(self) -> np.ndarray | None:
-        """See `AgentVector.render`."""
-        try:
-            return first_frame(self._env.render())
-        except NotImplementedError:
-            return None
-
-    def close(self) -> None:
-        """See `AgentVector.close`."""
-        if not self._closed:
-            self._closed = True
-            self._env.close()
 
     def _flat(self, observation: Any) -> dict[str, np.ndarray]:
         return flatten_observation(self._raw_observation_space, observation, batched=True)

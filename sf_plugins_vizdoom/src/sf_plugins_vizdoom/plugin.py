@@ -128,8 +128,6 @@ def _defaults(task: Task) -> dict[str, Any]:
     defaults = dict(DEFAULTS)
     if task.measurements:
         defaults["encoder"] = "doom_measurements"
-    if task.is_continuous:  # no uniform distribution covers the real line, which the symmetric KL would compare with
-        defaults["exploration_loss"] = "entropy"
     return defaults
 
 
