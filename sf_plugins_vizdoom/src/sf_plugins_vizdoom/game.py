@@ -7,8 +7,9 @@ engines. This file does not know observations.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,14 @@ class Game:
 
     def player(self, window: bool = False) -> Player:
         """A player whose engine has not started."""
+        return self.player_maker(window)()
+
+    def player_maker(self, window: bool = False) -> Callable[[], Player]:
+        """What makes such players, and can be sent to another process."""
+        shown = {"resolution": self.view.resolution, "window": window}
         if self.file.suffix == ".cfg":
-            player = Player.from_config(self.file, resolution=self.view.resolution, window=window)
-            if self.task.timeout:
-                player.game.set_episode_timeout(self.task.timeout)
-            return player
-        buttons = self.controls.buttons
-        return Player(self.task, self.file, buttons, resolution=self.view.resolution, window=window)
+            return partial(Player.from_config, self.file, timeout=self.task.timeout, **shown)
+        return partial(Player, self.task, self.file, self.controls.buttons, **shown)
 
 
 def game_from(cfg: Mapping[str, Any], name: str) -> Game:

@@ -10,12 +10,8 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sf_plugins_vizdoom.tasks import Task
-
-if TYPE_CHECKING:
-    import vizdoom
 
 ADDRESS = "127.0.0.1"
 MAX_PLAYERS = 16  # of the engine, bots included
@@ -84,12 +80,9 @@ class Lobby:
         delay = f"+viz_respawn_delay {self._task.respawn_delay}"
         return f"-host {self._task.num_agents} {RULES} {delay} {waiting}{bots}"
 
-    def add_bots(self, game: vizdoom.DoomGame) -> None:
-        """Bring the bots into a new episode of the hosting player's game."""
-        if self._bots:
-            game.send_game_command("removebots")
-            for name in self._bots:
-                game.send_game_command(f"addbot {name}".strip())
+    def bot_commands(self) -> list[str]:
+        """What brings the bots into a new episode, for the console of the hosting player's game."""
+        return ["removebots", *(f"addbot {name}".strip() for name in self._bots)] if self._bots else []
 
     def close(self) -> None:
         """Give back the port."""
