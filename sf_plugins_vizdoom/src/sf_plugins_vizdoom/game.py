@@ -119,6 +119,11 @@ def _game(cfg: Mapping[str, Any], task: Task, file: Path, controls: Controls) ->
 
 
 def _adapted(task: Task, cfg: Mapping[str, Any]) -> Task:
+    if cfg.get("num_humans"):
+        raise UsageError(
+            f"--num_humans={cfg['num_humans']}: people cannot play along; leave the flag out, and watch the "
+            "agents with sf-enjoy"
+        )
     changes: dict[str, Any] = {}
     for option in ("num_agents", "num_bots"):
         if cfg.get(option) is not None and cfg[option] >= 0:

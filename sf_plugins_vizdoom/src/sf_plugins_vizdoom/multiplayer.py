@@ -8,8 +8,9 @@ Every agent is a player with a process and an engine of its own, and all engines
 interface, where they move in lock step, tic by tic. If one of them dies, all are ended and `PlayerLost` is raised; a
 later `reset` starts a new game.
 
-A seed fixes the maps, the monsters and the starting points, but not every tic: the engine's network code may apply an
-action one tic earlier or later.
+A seed and the same actions give the same game, tic by tic, from episode to episode. There is one exception: an engine
+waits a second (`viz_sync_timeout`) for the others' actions of a tic, then goes on without; so a machine that holds up
+one engine for longer may see an action take effect a tic later.
 """
 
 from __future__ import annotations
