@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sf_plugins_vizdoom.env import make_doom_env
+from sf_plugins_vizdoom.multiplayer import MultiDoomEnv
 from sf_plugins_vizdoom.network import Port, write_bots
 from sf_plugins_vizdoom.remote_player import PlayerLost
 
@@ -49,6 +50,45 @@ def test_two_agents_play_one_game_that_ends_for_both_and_goes_on(duel):
                 assert infos[agent]["true_objective"] in (0.0, 1.0)
                 assert infos[agent]["episode_extra_stats"]["final_place"] in (1.0, 2.0)
     assert sum(ends) == 2
+
+
+def test_the_same_seed_and_actions_give_the_same_game_to_every_agent(duel):
+    def play():
+        seen = [duel.reset(seed=5)[0]]
+        for _ in range(8):  # into the second episode
+            observations, *_ = duel.step([1, 3])
+            seen.append(observations)
+        return seen
+
+    for one, other in zip(play(), play(), strict=True):
+        for agent in range(2):
+            np.testing.assert_array_equal(one[agent]["obs"], other[agent]["obs"])
+            np.testing.assert_array_equal(one[agent]["measurements"], other[agent]["measurements"])
+
+
+def test_an_agent_is_the_player_whose_number_it_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env = make_doom_env("doom_multi_deathmatch", {**CFG, "num_agents": 3}, {}, task="doom_multi_deathmatch")
+    try:
+        env.reset(seed=0)
+        assert [agent.player.variables["PLAYER_NUMBER"] for agent in env._agents] == [0, 1, 2]
+    finally:
+        env.close()
+
+
+def test_who_watches_sees_the_game_at_its_own_speed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MultiDoomEnv, "_has_window", lambda *_: False)  # there is no display
+    env = make_doom_env("doom_multi_duel", CFG, {}, "human", task="doom_multi_duel")
+    try:
+        env.reset(seed=0)
+        begin_s = time.monotonic()
+        for _ in range(3):
+            env.step([0, 0])
+        assert time.monotonic() - begin_s >= 11 / 35  # 12 tics; the first may happen at once
+        assert env.render() is None
+    finally:
+        env.close()
 
 
 def play_on(step):
@@ -140,9 +180,11 @@ def test_weights_of_the_shaping_belong_to_an_agent(duel):
     assert duel.get_default_reward_shaping() == weights
 
 
-def test_too_many_players_are_refused():
+def test_too_many_players_and_people_are_refused():
     with pytest.raises(UsageError, match=r"--num_agents=12 --num_bots=5: .* at most 16 players"):
         make_doom_env("doom_dm", {**CFG, "num_agents": 12, "num_bots": 5}, {}, task="doom_dm")
+    with pytest.raises(UsageError, match="--num_humans=1: people cannot play along"):
+        make_doom_env("doom_dm", {**CFG, "num_humans": 1}, {}, task="doom_dm")
     with pytest.raises(UsageError, match="--bot_difficulty=101"):
         make_doom_env("doom_dm", {**CFG, "bot_difficulty": 101}, {}, task="doom_dm")
 

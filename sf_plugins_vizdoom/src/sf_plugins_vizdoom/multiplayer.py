@@ -8,14 +8,15 @@ Every agent is a player with a process and an engine of its own, and all engines
 interface, where they move in lock step, tic by tic. If one of them dies, all are ended and `PlayerLost` is raised; a
 later `reset` starts a new game.
 
-A seed and the same actions give the same game, tic by tic, from episode to episode. There is one exception: an engine
-waits a second (`viz_sync_timeout`) for the others' actions of a tic, then goes on without; so a machine that holds up
-one engine for longer may see an action take effect a tic later.
+A seed and the same actions give the same game for every agent, from episode to episode, in nearly all runs, but it
+cannot be promised: the engines adapt to how fast the others' packets come, so that on a busy machine an action may
+take effect a tic later, and after a second of waiting (`viz_sync_timeout`) they go on without the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -122,12 +123,16 @@ class MultiDoomEnv(RewardShapingInterface):
                 player.start()
             calls = [(self._lobby.arguments(index), seed) for index in range(self.num_agents)]
             try:
-                self._call_each("join", calls, network.LONGEST_WAIT_S + LONGEST_CALL_S)
+                numbers = self._call_each("join", calls, network.LONGEST_WAIT_S + LONGEST_CALL_S)
             except PlayerLost:
                 if attempt == _ATTEMPTS:
                     raise
             else:
                 break
+        # Who came first is chance; which agent plays which player is not.
+        self._players = [player for _, player in sorted(zip(numbers, self._players, strict=True), key=itemgetter(0))]
+        for agent, player in zip(self._agents, self._players, strict=True):
+            agent.player = player
         return self._lobby
 
     def _play(self, values: Sequence[Sequence[float]]) -> list[float]:

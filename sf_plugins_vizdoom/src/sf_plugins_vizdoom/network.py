@@ -71,9 +71,10 @@ class Lobby:
             self._bots_file = str(path)
 
     def arguments(self, index: int) -> str:
-        """For the engine of player `index`; player 0 hosts, and with nobody else in the game waits for nobody."""
+        """For one of the engines; number 0 hosts, and with nobody else in the game waits for nobody."""
         port = self._port.number
-        waiting = f"-port {port} +viz_connect_timeout {LONGEST_WAIT_S} +name AI{index} +colorset {index % 8}"
+        # All look alike: the engine numbers them as they come, and a colour of one's own would make that visible.
+        waiting = f"-port {port} +viz_connect_timeout {LONGEST_WAIT_S} +name AI"
         if index > 0:
             return f"-join {ADDRESS} {waiting}"
         bots = f" +viz_bots_path {self._bots_file}" if self._bots_file else ""

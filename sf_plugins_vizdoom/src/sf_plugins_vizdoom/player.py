@@ -100,16 +100,20 @@ class Player:
         """The engine's names."""
         return tuple(button.name for button in self.game.get_available_buttons())
 
-    def join(self, arguments: str, seed: int) -> None:
+    def join(self, arguments: str, seed: int) -> int:
         """Start the engine for a game of several players, and wait until all are there.
 
         Args:
             arguments: for the engine: who hosts, and where.
             seed: of the first episode.
+
+        Returns:
+            which player of the game this one has become; the host is 0, the others count as they came.
         """
         self.game.add_game_args(arguments)
         self.game.set_seed(seed)
         self.engine.start()
+        return int(self.game.get_game_variable(vizdoom.GameVariable.PLAYER_NUMBER))
 
     def commands(self, lines: Iterable[str]) -> None:
         """Type into the console of the game."""
