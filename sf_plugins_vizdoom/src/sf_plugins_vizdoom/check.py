@@ -4,8 +4,8 @@
     python -m sf_plugins_vizdoom.check --steps=50 --train=0 doom_basic doom_duel
 
 A task repeats itself if two runs with one seed and the same random actions give the same frames, rewards and ends to
-the last bit, for every agent. Games of several engines are played over the engine's network code, which promises no
-more than that they nearly always do; for them the table says up to which step. Training is `sf-train` in serial mode
+the last bit, for every agent. Games of several agents are played over the engine's network code, which cannot promise
+it; the table says from which step two of them differed. Training is `sf-train` in serial mode
 with a small network. Tasks whose map is missing are named. The exit code is 1 if a task failed, or did not repeat
 itself and should have.
 """

@@ -8,9 +8,9 @@ Every agent is a player with a process and an engine of its own, and all engines
 interface, where they move in lock step, tic by tic. If one of them dies, all are ended and `PlayerLost` is raised; a
 later `reset` starts a new game.
 
-A seed and the same actions give the same game for every agent, from episode to episode, in nearly all runs, but it
-cannot be promised: the engines adapt to how fast the others' packets come, so that on a busy machine an action may
-take effect a tic later, and after a second of waiting (`viz_sync_timeout`) they go on without the others.
+A seed and the same actions give the same game for every agent, from episode to episode, as far as the engines' network
+code allows: they adapt to how fast the others' packets come, so that on a busy machine an action may take effect a tic
+earlier or later, and after a second of waiting (`viz_sync_timeout`) they go on without the others.
 """
 
 from __future__ import annotations
