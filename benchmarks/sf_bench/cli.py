@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sf_bench import tables
-from sf_bench.contenders import PACKAGES, Peers, default_peers_folder
+from sf_bench.contenders import PACKAGES, PEERS, Peers, default_peers_folder
 from sf_bench.results import Results, load
 from sf_bench.training import QUICK, Effort, measure_workload
 from sf_bench.workloads import WORKLOADS
@@ -132,7 +132,7 @@ def _measure(args: argparse.Namespace) -> int:
         measurements[name] = lambda put, workload=workload: measure_workload(  # type: ignore[misc]
             workload, peers, effort, put, say, frameworks=args.frameworks
         )
-    for framework in ("sample_factory", "stable_baselines3"):
+    for framework in PEERS:
         if peers.python(framework) is None:
             say(f"{framework} is not installed under {peers.folder} (python benchmarks peers) and does not take part")
     failed = False

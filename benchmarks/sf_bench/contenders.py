@@ -14,7 +14,8 @@ from pathlib import Path
 from sf_bench.plugin import PLUGIN
 from sf_bench.workloads import Flags, Workload, words
 
-OURS, SAMPLE_FACTORY, STABLE_BASELINES3 = "sf_core", "sample_factory", "stable_baselines3"
+OURS, SAMPLE_FACTORY, STABLE_BASELINES3, CLEANRL = "sf_core", "sample_factory", "stable_baselines3", "cleanrl"
+PEERS = {SAMPLE_FACTORY: "sf", STABLE_BASELINES3: "sb3", CLEANRL: "cleanrl"}  # and the folders of their environments
 PACKAGES = Path(__file__).parents[1]  # what has to be on PYTHONPATH of every contender
 _SCRIPTS = Path(__file__).parent / "peers"
 
@@ -56,7 +57,7 @@ class Peers:
 
     def python(self, framework: str) -> Path | None:
         """The interpreter, if it is there."""
-        path = self.folder / {SAMPLE_FACTORY: "sf", STABLE_BASELINES3: "sb3"}[framework] / "bin" / "python"
+        path = self.folder / PEERS[framework] / "bin" / "python"
         return path if path.exists() else None
 
 
@@ -159,10 +160,35 @@ def stable_baselines3_contenders(workload: Workload, python: Path, device: str =
         yield Contender(STABLE_BASELINES3, mode, command, folder_flags=False)
 
 
+# ---- CleanRL ----
+
+
+def cleanrl_contenders(workload: Workload, python: Path, device: str = "cpu") -> Iterator[Contender]:
+    """One mode for each number of threads; its script plays Pong, in one process, and in turns."""
+    for threads in sorted({1, cores()}):
+        flags: Flags = {
+            "threads": threads,
+            "env-id": "PongNoFrameskip-v4",
+            "num-envs": workload.num_envs,
+            "num-steps": workload.number("rollout"),
+            "num-minibatches": workload.minibatches_in_turns,
+            "update-epochs": workload.number("num_epochs"),
+            "total-timesteps": workload.number("train_for_env_steps"),
+            "anneal-lr": False,
+            "cuda": device != "cpu",
+        }
+        command = (str(python), str(_SCRIPTS / "run_cleanrl.py"), *words(flags))
+        yield Contender(CLEANRL, f"{threads} thread" + "s" * (threads > 1), command, folder_flags=False)
+
+
 def contenders_of(workload: Workload, peers: Peers, device: str = "cpu") -> list[Contender]:
     """Ours and every peer that trains this workload and is installed."""
     found = list(our_contenders(workload, device))
-    makers = {SAMPLE_FACTORY: sample_factory_contenders, STABLE_BASELINES3: stable_baselines3_contenders}
+    makers = {
+        SAMPLE_FACTORY: sample_factory_contenders,
+        STABLE_BASELINES3: stable_baselines3_contenders,
+        CLEANRL: cleanrl_contenders,
+    }
     for framework in workload.peers:
         if python := peers.python(framework):
             found += makers[framework](workload, python, device)

@@ -1,6 +1,6 @@
 """An environment of its own for every peer, all with the same torch as ours.
 
-In: a folder. Out: `FOLDER/sf/bin/python`, `FOLDER/sb3/bin/python`. What is there already is only completed.
+In: a folder. Out: `FOLDER/NAME/bin/python` for each name below. What is there already is only completed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ REQUIREMENTS = {
         "opencv-python-headless",
         "vizdoom",
     ),
+    "cleanrl": (
+        "gymnasium[atari]<1.0",
+        "stable-baselines3>=2.0,<2.4",  # its wrappers, for the same Gymnasium
+        "numpy<2",
+        "opencv-python-headless",
+        "tensorboard",
+        "setuptools<81",  # tensorboard and the script ask for what later ones no longer have
+    ),
 }
+UNCHECKED = {"cleanrl": ("cleanrl==1.2.0",)}  # requires an older Python; one script of it is run, and needs the above
 _ROMS = "import ale_py, pathlib; print(pathlib.Path(ale_py.__file__).parent / 'roms')"
 
 
@@ -43,11 +52,14 @@ def make_all(folder: Path, torch: str | None = None) -> None:
         pip = [str(python), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, f"torch=={version}"], check=True)
         subprocess.run([*pip, *packages], check=True)
-    _copy_roms(folder / "sb3" / "bin" / "python", folder / "sf" / "bin" / "python")
+        if name in UNCHECKED:
+            subprocess.run([*pip, "--no-deps", "--ignore-requires-python", *UNCHECKED[name]], check=True)
+    for name in ("sf", "cleanrl"):
+        _copy_roms(folder / "sb3" / "bin" / "python", folder / name / "bin" / "python")
 
 
 def _copy_roms(source: Path, target: Path) -> None:
-    """The emulator of Sample Factory's time came without ROMs; they are those of the newer one."""
+    """The emulator for older Gymnasiums came without ROMs; they are those of the newer one."""
     roms, place = (Path(_last_line(python)) for python in (source, target))
     place.mkdir(parents=True, exist_ok=True)
     for rom in roms.glob("*.bin"):

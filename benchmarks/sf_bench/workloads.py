@@ -1,7 +1,7 @@
 """What is trained: the same environment, network, batches, epochs and rollout for every contender.
 
 In: a name. Out: flags. Ours and Sample Factory's flags have the same names, so both get the very same ones;
-stable-baselines3 gets the numbers. Knows no process and no measurement.
+stable-baselines3 and CleanRL get the numbers. Knows no process and no measurement.
 
 Where collecting and training take turns, a dataset is what one round of all envs gives (`minibatches_in_turns`
 minibatches); an asynchronous run trains as soon as `minibatches` are there. Both take the same number of gradient steps
@@ -130,6 +130,7 @@ PONG = Workload(
     minibatches_in_turns=4,
     plugins=("sf_plugins_atari.plugin",),
     frame_skip=4,
+    peers=("sample_factory", "stable_baselines3", "cleanrl"),
     variants={"python wrappers": {"env": "pong_python_wrappers"}},
 )
 

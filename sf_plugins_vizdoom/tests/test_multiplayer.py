@@ -3,13 +3,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-import vizdoom
 from sf_plugins_vizdoom.env import make_doom_env
+from sf_plugins_vizdoom.multiplayer import MultiDoomEnv
 from sf_plugins_vizdoom.network import Port, write_bots
+from sf_plugins_vizdoom.remote_player import PlayerLost
 
 from sf_core import UsageError
 
@@ -47,26 +52,123 @@ def test_two_agents_play_one_game_that_ends_for_both_and_goes_on(duel):
     assert sum(ends) == 2
 
 
+def test_the_same_seed_and_actions_give_the_same_game_to_every_agent(duel):
+    def play():
+        seen = [duel.reset(seed=5)[0]]
+        for _ in range(8):  # into the second episode
+            observations, *_ = duel.step([1, 3])
+            seen.append(observations)
+        return seen
+
+    for one, other in zip(play(), play(), strict=True):
+        for agent in range(2):
+            np.testing.assert_array_equal(one[agent]["obs"], other[agent]["obs"])
+            np.testing.assert_array_equal(one[agent]["measurements"], other[agent]["measurements"])
+
+
+def test_an_agent_is_the_player_whose_number_it_has(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env = make_doom_env("doom_multi_deathmatch", {**CFG, "num_agents": 3}, {}, task="doom_multi_deathmatch")
+    try:
+        env.reset(seed=0)
+        assert [agent.player.variables["PLAYER_NUMBER"] for agent in env._agents] == [0, 1, 2]
+    finally:
+        env.close()
+
+
+def test_who_watches_sees_the_game_at_its_own_speed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MultiDoomEnv, "_has_window", lambda *_: False)  # there is no display
+    env = make_doom_env("doom_multi_duel", CFG, {}, "human", task="doom_multi_duel")
+    try:
+        env.reset(seed=0)
+        begin_s = time.monotonic()
+        for _ in range(3):
+            env.step([0, 0])
+        assert time.monotonic() - begin_s >= 11 / 35  # 12 tics; the first may happen at once
+        assert env.render() is None
+    finally:
+        env.close()
+
+
 def play_on(step):
     for _ in range(3):
         step()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="engines are known by their process ids")
-@pytest.mark.slow  # the vizdoom package itself hangs or crashes now and then where it starts a game after a kill
-@pytest.mark.parametrize("victim", [0, 1], ids=["host", "guest"])
-def test_an_engine_that_is_killed_ends_the_game_and_a_reset_starts_another(duel, victim):
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def processes_of(env):
+    return [pid for player in env._players for pid in (player.pid, player.engine_pid)]
+
+
+def are_gone(pids):
+    until_s = time.monotonic() + 20
+    while any(map(is_running, pids)) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return not any(map(is_running, pids))
+
+
+@linux_only
+@pytest.mark.parametrize("victim", ["engine of the host", "engine of the guest", "process of the guest"])
+def test_whichever_process_is_killed_the_game_ends_and_a_reset_starts_another(duel, victim, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     duel.reset(seed=0)
     duel.step([0, 0])
-    engines = [agent.player.engine.pid for agent in duel._agents]
-    os.kill(engines[victim], signal.SIGKILL)
-    with pytest.raises((vizdoom.ViZDoomErrorException, vizdoom.ViZDoomUnexpectedExitException)):
+    player = duel._players["guest" in victim]
+    processes = processes_of(duel)
+    assert len(set(processes)) == 4
+    assert all(map(is_running, processes))
+    os.kill(player.engine_pid if "engine" in victim else player.pid, signal.SIGKILL)
+    with pytest.raises(PlayerLost):
         play_on(lambda: duel.step([0, 0]))
-    for pid in engines:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert are_gone(processes)
+    with pytest.raises(PlayerLost, match="`reset` starts one"):
+        duel.step([0, 0])
     duel.reset()
     duel.step([0, 0])
+    processes = processes_of(duel)
+    assert all(map(is_running, processes))
+    duel.close()
+    assert are_gone(processes)
+    assert list(tmp_path.iterdir()) == []  # and what the killed one left on the disk
+
+
+START_A_GAME = f"""
+import os, signal
+from sf_plugins_vizdoom.env import make_doom_env
+env = make_doom_env("doom_multi_duel", {CFG}, {{}}, task="doom_multi_duel")
+env.reset(seed=0)
+print(*(pid for player in env._players for pid in (player.pid, player.engine_pid)), flush=True)
+"""
+
+
+@linux_only
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)"], ids=["forgotten", "killed"])
+def test_a_process_that_is_gone_leaves_no_player_engine_or_file(end, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", START_A_GAME + end]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=not end)
+    processes = [int(pid) for pid in result.stdout.split()]
+    assert len(set(processes)) == 4
+    assert are_gone(processes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@linux_only
+def test_a_player_costs_no_torch_and_no_gymnasium():
+    script = "import sys, sf_plugins_vizdoom.remote_player; print({'torch', 'gymnasium', 'pluggy'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 def test_weights_of_the_shaping_belong_to_an_agent(duel):
@@ -78,9 +180,11 @@ def test_weights_of_the_shaping_belong_to_an_agent(duel):
     assert duel.get_default_reward_shaping() == weights
 
 
-def test_too_many_players_are_refused():
+def test_too_many_players_and_people_are_refused():
     with pytest.raises(UsageError, match=r"--num_agents=12 --num_bots=5: .* at most 16 players"):
         make_doom_env("doom_dm", {**CFG, "num_agents": 12, "num_bots": 5}, {}, task="doom_dm")
+    with pytest.raises(UsageError, match="--num_humans=1: people cannot play along"):
+        make_doom_env("doom_dm", {**CFG, "num_humans": 1}, {}, task="doom_dm")
     with pytest.raises(UsageError, match="--bot_difficulty=101"):
         make_doom_env("doom_dm", {**CFG, "bot_difficulty": 101}, {}, task="doom_dm")
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sf_bench.contenders import OURS, SAMPLE_FACTORY, STABLE_BASELINES3, Peers, contenders_of
-from sf_bench.workloads import CARTPOLE, WORKLOADS, words
+from sf_bench.contenders import CLEANRL, OURS, PEERS, SAMPLE_FACTORY, STABLE_BASELINES3, Peers, contenders_of
+from sf_bench.workloads import CARTPOLE, PONG, WORKLOADS, words
 
 from sf_core import parse_full_cfg, parse_sf_args
 from sf_core.cfg.checks import check
@@ -14,7 +14,7 @@ each_workload = pytest.mark.parametrize("workload", WORKLOADS.values(), ids=lamb
 
 @pytest.fixture
 def peers(tmp_path):
-    for name in ("sf", "sb3"):
+    for name in PEERS.values():
         (tmp_path / name / "bin").mkdir(parents=True)
         (tmp_path / name / "bin" / "python").touch()
     return Peers(tmp_path)
@@ -25,7 +25,7 @@ def test_ours_and_sample_factory_get_the_same_flags(workload, peers):
     env = f"--env={workload.shared['env']}"
     shared = set(words(workload.shared)) - {env}
     for contender in contenders_of(workload, peers):
-        if contender.framework != STABLE_BASELINES3:
+        if contender.framework in (OURS, SAMPLE_FACTORY):
             assert shared <= set(contender.command)
             assert contender.variant or env in contender.command
 
@@ -51,6 +51,14 @@ def test_stable_baselines3_gets_the_same_numbers(peers):
     assert {"--envs=40", "--rollout=32", "--batch=640", "--epochs=1"} <= set(command)
 
 
+def test_cleanrl_gets_the_same_numbers(peers):
+    commands = [c.command for c in contenders_of(PONG, peers) if c.framework == CLEANRL]
+    for command in commands:
+        assert {"--num-envs=8", "--num-steps=128", "--update-epochs=4", "--anneal-lr=False"} <= set(command)
+        (minibatches,) = (int(word.partition("=")[2]) for word in command if word.startswith("--num-minibatches="))
+        assert 8 * 128 / minibatches == PONG.number("batch_size")
+
+
 def test_our_commands_are_understood(peers):
     for contender in contenders_of(CARTPOLE, peers):
         if contender.framework == OURS:
@@ -67,7 +75,7 @@ def test_peers_that_are_not_installed_do_not_take_part(tmp_path):
 def test_the_peers_scripts_are_python_and_hide_no_package():
     folder = Path(__file__).resolve().parents[2] / "benchmarks" / "sf_bench" / "peers"
     scripts = [path for path in folder.glob("*.py") if path.stem != "__init__"]
-    assert {path.stem.removeprefix("run_") for path in scripts} == {SAMPLE_FACTORY, STABLE_BASELINES3}
+    assert {path.stem.removeprefix("run_") for path in scripts} == set(PEERS)
     for path in scripts:
         compile(path.read_text("utf-8"), str(path), "exec")
         assert path.stem.startswith("run_")

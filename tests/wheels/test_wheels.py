@@ -133,6 +133,30 @@ def test_uninstalling_leaves_no_trace_and_says_what_is_missing(fresh_environment
     assert "unknown env 'my_maze'" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("package", "env", "module"),
+    [("sf_plugins_atari", "atari_pong", "ale_py"), ("sf_plugins_vizdoom", "doom_basic", "vizdoom")],
+)
+def test_a_simulators_wheel_beside_the_core_is_all_it_takes_and_leaves_no_trace(
+    fresh_environment, wheels, package, env, module, tmp_path, monkeypatch
+):
+    pytest.importorskip(module)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no_maps_here"))
+    environment = fresh_environment
+    distribution = package.replace("_", "-")
+    empty = environment.run("sf-list", "all", "--json").stdout
+    environment.run("python", "-m", "pip", "install", "--no-index", "--no-deps", wheels[package])
+    listed = environment.run("sf-list", "envs", env).stdout
+    assert env in listed
+    assert "needs" not in listed
+    if package == "sf_plugins_vizdoom":
+        assert "needs battle.wad" in environment.run("sf-list", "envs", "doom_battle").stdout
+    options = environment.run("sf-train", f"--env={env}", "--print_config").stdout
+    assert env in options
+    environment.run("python", "-m", "pip", "uninstall", "--yes", distribution)
+    assert without_times(environment.run("sf-list", "all", "--json").stdout) == without_times(empty)
+
+
 def without_times(text: str) -> object:
     found = json.loads(text)
     for plugin in found["plugins"]:

@@ -17,6 +17,7 @@ from gymnasium import spaces
 from sf_plugins_vizdoom.actions import Controls
 from sf_plugins_vizdoom.measurements import NUM_MEASUREMENTS, measurements_of
 from sf_plugins_vizdoom.player import Player
+from sf_plugins_vizdoom.remote_player import RemotePlayer
 from sf_plugins_vizdoom.screen import Shrinker
 from sf_plugins_vizdoom.shaping import DeltaShaping, make_shaping, objective, standings
 from sf_plugins_vizdoom.tasks import Task
@@ -40,7 +41,7 @@ class View:
 class Agent:
     """One player as the learner knows it."""
 
-    def __init__(self, player: Player, task: Task, controls: Controls, view: View) -> None:
+    def __init__(self, player: Player | RemotePlayer, task: Task, controls: Controls, view: View) -> None:
         self.player = player
         self.controls = controls
         self._task = task
@@ -61,10 +62,6 @@ class Agent:
             self.shaping.reset(self.player.variables)
         return self.observation()
 
-    def act(self, action: Any) -> None:
-        """Hold what the action says."""
-        self.player.act(self.controls.values(action))
-
     def observation(self) -> Any:
         """What the player saw last."""
         screen = self._shrink(self.player.screen)
@@ -83,7 +80,6 @@ class Agent:
         """
         over = self.player.is_over
         truncated = over and self.player.is_timed_out
-        self.player.see()
         shaped = reward
         if self.shaping is not None and not over:  # an episode that is over has no variables any more
             shaped += self.shaping.reward(self.player.variables)

@@ -29,6 +29,7 @@ except ImportError:  # Windows: nothing is cleared away after a killed process
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = "sf_vizdoom_"
+_UNLOCKED_PREFIX = "new_sf_vizdoom_"
 _SHARED_MEMORY = Path("/dev/shm")
 _killed: list[vizdoom.DoomGame] = []  # freeing one whose engine was killed can crash or hang the whole process
 _LAUNCHER = Path(__file__).with_name("launch.py")
@@ -55,8 +56,7 @@ class Engine:
     def start(self) -> None:
         """Start the process and wait until it plays (in a game of several players: until all have joined)."""
         _clear_remains()
-        directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        alive = _lock(directory)
+        directory, alive = _make_directory()
         self._game.set_doom_config_path(str(directory / "vizdoom.ini"))
         if os.name == "posix":
             launcher = _write_launcher(directory)
@@ -79,6 +79,18 @@ class Engine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def abandon(self) -> None:
+        """End the process and remove its traces behind the back of the vizdoom package.
+
+        From any thread, whatever the package is doing. This process must leave without another word to it
+        (`os._exit`).
+        """
+        if self._end is None or self._directory is None or self.pid is None:
+            return  # one that is just starting ends with this process, and the next engine removes its traces
+        self.kill()
+        self._end.detach()
+        _remove_traces(self._directory)
+
     def close(self, *, at_once: bool = False) -> None:
         """End the process; a second call does nothing.
 
@@ -95,10 +107,14 @@ class Engine:
 
 def _end(game: vizdoom.DoomGame, directory: Path, alive: IO[bytes] | None) -> None:
     game.close()  # first: the engine still writes into the directory
-    _remove_shared_memory(directory)
-    shutil.rmtree(directory, ignore_errors=True)
+    _remove_traces(directory)
     if alive is not None:
         alive.close()
+
+
+def _remove_traces(directory: Path) -> None:
+    _remove_shared_memory(directory)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _write_launcher(directory: Path) -> Path:
@@ -125,13 +141,15 @@ def _pid_in(directory: Path) -> int | None:
         return None
 
 
-def _lock(directory: Path) -> IO[bytes] | None:
-    """A lock that is held for as long as this process lives, and tells others that the directory is in use."""
+def _make_directory() -> tuple[Path, IO[bytes] | None]:
+    """A directory, and a lock that is held for as long as this process lives and tells others that it is in use."""
     if fcntl is None:
-        return None
-    file = (directory / "alive").open("wb")
+        return Path(tempfile.mkdtemp(prefix=_PREFIX)), None
+    unlocked = Path(tempfile.mkdtemp(prefix=_UNLOCKED_PREFIX))
+    file = (unlocked / "alive").open("wb")
     fcntl.flock(file, fcntl.LOCK_EX)
-    return file
+    # Only now: under this name an engine that starts at the same time may clear it away.
+    return unlocked.rename(unlocked.with_name(unlocked.name.replace(_UNLOCKED_PREFIX, _PREFIX, 1))), file
 
 
 def _clear_remains() -> None:
@@ -141,8 +159,7 @@ def _clear_remains() -> None:
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (directory / "alive").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError while its owner lives
-            _remove_shared_memory(directory)
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove_traces(directory)
 
 
 def _remove_shared_memory(directory: Path) -> None:

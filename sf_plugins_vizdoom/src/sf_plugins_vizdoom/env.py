@@ -10,7 +10,6 @@ If it dies, `step` and `reset` raise what the vizdoom package raises; a later `r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import gymnasium
 from sf_core.envs.env_utils import RewardShapingInterface
 from sf_plugins_vizdoom import network
 from sf_plugins_vizdoom.agent import Agent
+from sf_plugins_vizdoom.clock import TicClock
 from sf_plugins_vizdoom.game import Game, custom_game_from, game_from
 from sf_plugins_vizdoom.multiplayer import MultiDoomEnv
 from sf_plugins_vizdoom.player import Player, demo_path, next_demo_index
@@ -49,7 +49,7 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
         self.action_space = game.controls.space
         self._lobby: network.Lobby | None = None
         self._next_demo = next_demo_index(game.record_to) if game.record_to else 0
-        self._next_tic_s = 0.0
+        self._clock = TicClock()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start a new episode, and the engine if it does not run; episodes after a seeded one are reproducible too."""
@@ -69,16 +69,14 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
             self.close(at_once=True)
             raise
         if self._lobby is not None:
-            self._lobby.add_bots(agent.player.game)
-        self._next_tic_s = time.monotonic()
+            agent.player.commands(self._lobby.bot_commands())
+        self._clock = TicClock()
         return agent.begin(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Hold the action for `frame_skip` tics, or until the episode ends."""
         try:
-            self._agent.act(action)
-            reward = self._advance()
-            return self._agent.outcome(reward)
+            return self._agent.outcome(self._play(self._agent.controls.values(action)))
         except Exception:
             self.close(at_once=True)
             raise
@@ -105,15 +103,14 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
     def _new_player(self) -> Player:
         return self.game.player(window=self.render_mode == "human")
 
-    def _advance(self) -> float:
+    def _play(self, values: list[float]) -> float:
         player = self._agent.player
         if self.render_mode != "human":
-            return player.advance(self.game.frame_skip)
+            return player.play(values, self.game.frame_skip)
         reward = 0.0
         for _ in range(self.game.frame_skip):  # one by one, so that the window moves as smoothly as the game does
-            reward += player.advance(1)
-            self._next_tic_s = max(self._next_tic_s + 1 / TICS_PER_SECOND, time.monotonic())
-            time.sleep(max(0.0, self._next_tic_s - time.monotonic()))
+            reward += player.play(values, 1)
+            self._clock.wait()
             if player.is_over:
                 break
         return reward

@@ -7,8 +7,9 @@ engines. This file does not know observations.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,14 @@ class Game:
 
     def player(self, window: bool = False) -> Player:
         """A player whose engine has not started."""
+        return self.player_maker(window)()
+
+    def player_maker(self, window: bool = False) -> Callable[[], Player]:
+        """What makes such players, and can be sent to another process."""
+        shown = {"resolution": self.view.resolution, "window": window}
         if self.file.suffix == ".cfg":
-            player = Player.from_config(self.file, resolution=self.view.resolution, window=window)
-            if self.task.timeout:
-                player.game.set_episode_timeout(self.task.timeout)
-            return player
-        buttons = self.controls.buttons
-        return Player(self.task, self.file, buttons, resolution=self.view.resolution, window=window)
+            return partial(Player.from_config, self.file, timeout=self.task.timeout, **shown)
+        return partial(Player, self.task, self.file, self.controls.buttons, **shown)
 
 
 def game_from(cfg: Mapping[str, Any], name: str) -> Game:
@@ -117,6 +119,11 @@ def _game(cfg: Mapping[str, Any], task: Task, file: Path, controls: Controls) ->
 
 
 def _adapted(task: Task, cfg: Mapping[str, Any]) -> Task:
+    if cfg.get("num_humans"):
+        raise UsageError(
+            f"--num_humans={cfg['num_humans']}: people cannot play along; leave the flag out, and watch the "
+            "agents with sf-enjoy"
+        )
     changes: dict[str, Any] = {}
     for option in ("num_agents", "num_bots"):
         if cfg.get(option) is not None and cfg[option] >= 0:

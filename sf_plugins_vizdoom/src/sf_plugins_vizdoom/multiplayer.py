@@ -4,40 +4,35 @@ What comes in: a `Game` and a list of actions. What leaves: lists of observation
 infos. The game starts its next episode itself; `infos[agent]["final_observation"]` keeps what it left behind where
 time was up. This file does not know learning.
 
-Every agent is a player with an engine of its own, and all of them join one game over the loopback interface. The
-engines move in lock step, tic by tic, each from a thread of its own: one that ran ahead would wait for the others. If
-one of them dies, all are ended and the error is raised; a later `reset` starts a new game.
+Every agent is a player with a process and an engine of its own, and all engines join one game over the loopback
+interface, where they move in lock step, tic by tic. If one of them dies, all are ended and `PlayerLost` is raised; a
+later `reset` starts a new game.
 
-A seed fixes the maps, the monsters and the starting points, but not every tic: the engine's network code may apply an
-action one tic earlier or later.
+A seed and the same actions give the same game for every agent, from episode to episode, as far as the engines' network
+code allows: they adapt to how fast the others' packets come, so that on a busy machine an action may take effect a tic
+earlier or later, and after a second of waiting (`viz_sync_timeout`) they go on without the others.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
-import vizdoom
 
 from sf_core.envs.env_utils import RewardShapingInterface
 from sf_plugins_vizdoom import network
 from sf_plugins_vizdoom.agent import Agent
+from sf_plugins_vizdoom.clock import TicClock
 from sf_plugins_vizdoom.game import Game
+from sf_plugins_vizdoom.remote_player import PlayerLost, RemotePlayer, call_all
 from sf_plugins_vizdoom.screen import Pixels
 from sf_plugins_vizdoom.tasks import TICS_PER_SECOND
 
 MAX_SEED = 2**31
-LONGEST_TIC_S = 60.0  # after that an engine hangs
+LONGEST_CALL_S = 60.0  # after that an engine hangs
 _ATTEMPTS = 3  # to start a game; another program may have taken its port
-_BETWEEN_STARTS_S = 0.1  # the vizdoom package can crash where two engines start in the same instant of one process
-_Result = TypeVar("_Result")
-
-
-class EngineHangs(RuntimeError):  # noqa: N818 - it says what is the matter
-    """An engine neither moved nor died."""
 
 
 class MultiDoomEnv(RewardShapingInterface):
@@ -57,15 +52,13 @@ class MultiDoomEnv(RewardShapingInterface):
         self.num_agents = game.task.num_agents
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": TICS_PER_SECOND / game.frame_skip}
-        self._agents = [
-            Agent(game.player(self._has_window(index)), game.task, game.controls, game.view)
-            for index in range(self.num_agents)
-        ]
+        self._players = [RemotePlayer(game.player_maker(self._has_window(index))) for index in range(self.num_agents)]
+        self._agents = [Agent(player, game.task, game.controls, game.view) for player in self._players]
         self.observation_space = self._agents[0].observation_space
         self.action_space = game.controls.space
         self._random = np.random.default_rng()
         self._lobby: network.Lobby | None = None
-        self._threads: ThreadPoolExecutor | None = None
+        self._clock = TicClock()
 
     def reset(self, seed: int | None = None) -> tuple[list[Any], list[dict[str, Any]]]:
         """Start a new episode for everybody, and the engines if they do not run."""
@@ -79,14 +72,9 @@ class MultiDoomEnv(RewardShapingInterface):
         self, actions: Sequence[Any]
     ) -> tuple[list[Any], list[float], list[bool], list[bool], list[dict[str, Any]]]:
         """Everybody holds an action for `frame_skip` tics, or until the episode ends."""
-        for agent, action in zip(self._agents, actions, strict=True):
-            agent.act(action)
-        earned = np.zeros(self.num_agents)
-        for _ in range(self.game.frame_skip):
-            earned += self._together(lambda index: self._agents[index].player.advance(1))
-            if any(agent.player.is_over for agent in self._agents):
-                break
-        outcomes = [agent.outcome(reward) for agent, reward in zip(self._agents, earned.tolist(), strict=True)]
+        values = [agent.controls.values(action) for agent, action in zip(self._agents, actions, strict=True)]
+        earned = self._play(values)
+        outcomes = [agent.outcome(reward) for agent, reward in zip(self._agents, earned, strict=True)]
         observations, rewards, over, cut, infos = (list(column) for column in zip(*outcomes, strict=True))
         if any(over) or any(cut):
             cut = [not ended for ended in over]  # it ends for everybody at once
@@ -98,17 +86,14 @@ class MultiDoomEnv(RewardShapingInterface):
 
     def render(self) -> Pixels | None:
         """Return the first agent's screen as the engine drew it, [height, width, 3] uint8."""
-        return self._agents[0].player.screen.transpose(1, 2, 0).copy() if self.render_mode == "rgb_array" else None
+        return self._players[0].screen.transpose(1, 2, 0).copy() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """End all engines; a later `reset` would start others."""
-        for agent in self._agents:
-            agent.player.engine.kill()  # all of them first: none must wait for another
-        for agent in self._agents:
-            agent.player.engine.close()
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
+        """End all engines and their processes; a later `reset` would start others."""
+        for player in self._players:
+            player.close()  # all of them first: none must wait for another
+        for player in self._players:
+            player.wait_for_end()
         if self._lobby is not None:
             self._lobby.close()
             self._lobby = None
@@ -126,45 +111,56 @@ class MultiDoomEnv(RewardShapingInterface):
     def _begin_episode(self) -> None:
         # Engines of one game must draw the same random numbers, or they would disagree about what happens.
         seed = int(self._random.integers(MAX_SEED))
-        if self._lobby is None:
-            self._join(seed)
-        self._together(lambda index: self._agents[index].player.new_episode(seed))
-        if self._lobby is not None:
-            self._lobby.add_bots(self._agents[0].player.game)
+        lobby = self._lobby or self._join(seed)
+        self._call("new_episode", seed)
+        call_all(self._players[:1], "commands", [(lobby.bot_commands(),)], LONGEST_CALL_S)
+        self._clock = TicClock()
 
-    def _join(self, seed: int) -> None:
+    def _join(self, seed: int) -> network.Lobby:
         for attempt in range(1, _ATTEMPTS + 1):
             self._lobby = network.Lobby(self.game.task, self.game.bot_difficulty)
-            for index, agent in enumerate(self._agents):
-                agent.player = self.game.player(self._has_window(index))
-                agent.player.game.add_game_args(self._lobby.arguments(index))
-                agent.player.game.set_seed(seed)
+            for player in self._players:
+                player.start()
+            calls = [(self._lobby.arguments(index), seed) for index in range(self.num_agents)]
             try:
-                self._together(self._start)
-            except (vizdoom.ViZDoomErrorException, vizdoom.ViZDoomUnexpectedExitException):
+                numbers = self._call_each("join", calls, network.LONGEST_WAIT_S + LONGEST_CALL_S)
+            except PlayerLost:
                 if attempt == _ATTEMPTS:
                     raise
             else:
-                return
+                break
+        # Who came first is chance; which agent plays which player is not.
+        self._players = [player for _, player in sorted(zip(numbers, self._players, strict=True), key=itemgetter(0))]
+        for agent, player in zip(self._agents, self._players, strict=True):
+            agent.player = player
+        return self._lobby
 
-    def _start(self, index: int) -> None:
-        time.sleep(_BETWEEN_STARTS_S * index)
-        self._agents[index].player.engine.start()
+    def _play(self, values: Sequence[Sequence[float]]) -> list[float]:
+        """For `frame_skip` tics, at real time where somebody watches; returns what each agent has earned."""
+        in_real_time = self.render_mode == "human"
+        earned = np.zeros(self.num_agents)
+        # One by one: the end of an episode reaches one engine a tic before another, which would wait for it forever.
+        for tics_left in reversed(range(self.game.frame_skip)):
+            earned += self._call_each("play", [(own, 1, in_real_time or tics_left == 0) for own in values])
+            if in_real_time:
+                self._clock.wait()
+            if any(player.is_over for player in self._players):
+                break
+        rewards: list[float] = earned.tolist()
+        return rewards
 
-    def _together(self, move: Callable[[int], _Result]) -> list[_Result]:
-        """`move(index)` for every agent at once; where one fails, the game ends for all."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self.num_agents, thread_name_prefix="doom")
-        moves = [self._threads.submit(move, index) for index in range(self.num_agents)]
-        done, waiting = wait(moves, LONGEST_TIC_S, FIRST_EXCEPTION)
-        error = next((failed for future in moves if future in done and (failed := future.exception())), None)
-        if error is not None or waiting:
-            for agent in self._agents:
-                agent.player.engine.kill()  # frees the threads that wait for it
-            wait(waiting, LONGEST_TIC_S)
+    def _call(self, method: str, *arguments: Any) -> list[Any]:
+        return self._call_each(method, [arguments] * self.num_agents)
+
+    def _call_each(
+        self, method: str, arguments: Sequence[Sequence[Any]], longest_s: float = LONGEST_CALL_S
+    ) -> list[Any]:
+        """A method of all players at once; where one fails, the game ends for all."""
+        try:
+            return call_all(self._players, method, arguments, longest_s)
+        except BaseException:
             self.close()
-            raise error or EngineHangs(f"an engine did not move for {LONGEST_TIC_S:.0f} s")
-        return [future.result() for future in moves]
+            raise
 
     def _has_window(self, index: int) -> bool:
         return self.render_mode == "human" and index == 0

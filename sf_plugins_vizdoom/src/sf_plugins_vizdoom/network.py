@@ -10,12 +10,8 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sf_plugins_vizdoom.tasks import Task
-
-if TYPE_CHECKING:
-    import vizdoom
 
 ADDRESS = "127.0.0.1"
 MAX_PLAYERS = 16  # of the engine, bots included
@@ -75,21 +71,19 @@ class Lobby:
             self._bots_file = str(path)
 
     def arguments(self, index: int) -> str:
-        """For the engine of player `index`; player 0 hosts, and with nobody else in the game waits for nobody."""
+        """For one of the engines; number 0 hosts, and with nobody else in the game waits for nobody."""
         port = self._port.number
-        waiting = f"-port {port} +viz_connect_timeout {LONGEST_WAIT_S} +name AI{index} +colorset {index % 8}"
+        # All look alike: the engine numbers them as they come, and a colour of one's own would make that visible.
+        waiting = f"-port {port} +viz_connect_timeout {LONGEST_WAIT_S} +name AI"
         if index > 0:
             return f"-join {ADDRESS} {waiting}"
         bots = f" +viz_bots_path {self._bots_file}" if self._bots_file else ""
         delay = f"+viz_respawn_delay {self._task.respawn_delay}"
         return f"-host {self._task.num_agents} {RULES} {delay} {waiting}{bots}"
 
-    def add_bots(self, game: vizdoom.DoomGame) -> None:
-        """Bring the bots into a new episode of the hosting player's game."""
-        if self._bots:
-            game.send_game_command("removebots")
-            for name in self._bots:
-                game.send_game_command(f"addbot {name}".strip())
+    def bot_commands(self) -> list[str]:
+        """What brings the bots into a new episode, for the console of the hosting player's game."""
+        return ["removebots", *(f"addbot {name}".strip() for name in self._bots)] if self._bots else []
 
     def close(self) -> None:
         """Give back the port."""

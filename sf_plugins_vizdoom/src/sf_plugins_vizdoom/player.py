@@ -6,7 +6,7 @@ shaping, observations or Gymnasium.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ class Player:
         Args:
             task: what is played.
             wad: its map's file.
-            buttons: in the order in which `act` gives their values.
+            buttons: in the order in which `play` takes their values.
             resolution: what the engine draws, `"160x120"`.
             window: show it on a display.
         """
@@ -59,13 +59,22 @@ class Player:
         self._show(resolution)
 
     @classmethod
-    def from_config(cls, config: Path, *, resolution: str = NARROW, window: bool = False) -> Player:
-        """A player of a scenario's own `.cfg`, which says everything but what is rendered and how."""
+    def from_config(cls, config: Path, *, timeout: int = 0, resolution: str = NARROW, window: bool = False) -> Player:
+        """A player of a scenario's own `.cfg`, which says everything but what is rendered and how.
+
+        Args:
+            config: the file.
+            timeout: tics after which the episode is truncated; 0 is what the file says.
+            resolution: what the engine draws, `"160x120"`.
+            window: show it on a display.
+        """
         player = cls.__new__(cls)
         player.window = window
         player.game = vizdoom.DoomGame()
         player.engine = Engine(player.game)
         player.game.load_config(str(config))
+        if timeout:
+            player.game.set_episode_timeout(timeout)
         player._variables = tuple(variable.name for variable in player.game.get_available_game_variables())
         player._show(resolution)
         return player
@@ -91,6 +100,26 @@ class Player:
         """The engine's names."""
         return tuple(button.name for button in self.game.get_available_buttons())
 
+    def join(self, arguments: str, seed: int) -> int:
+        """Start the engine for a game of several players, and wait until all are there.
+
+        Args:
+            arguments: for the engine: who hosts, and where.
+            seed: of the first episode.
+
+        Returns:
+            which player of the game this one has become; the host is 0, the others count as they came.
+        """
+        self.game.add_game_args(arguments)
+        self.game.set_seed(seed)
+        self.engine.start()
+        return int(self.game.get_game_variable(vizdoom.GameVariable.PLAYER_NUMBER))
+
+    def commands(self, lines: Iterable[str]) -> None:
+        """Type into the console of the game."""
+        for line in lines:
+            self.game.send_game_command(line)
+
     def new_episode(self, seed: int, demo: Path | None = None) -> None:
         """Start an episode, and the engine if it does not run.
 
@@ -107,13 +136,21 @@ class Player:
         self._counted_before = {name: self.variables[name] for name in COUNTED_FOREVER if name in self.variables}
         self.variables |= dict.fromkeys(self._counted_before, 0.0)
 
-    def act(self, values: Sequence[float]) -> None:
-        """Hold buttons and turn, from the next tic on."""
-        self.game.set_action(list(values))
+    def play(self, values: Sequence[float], tics: int, look: bool = True) -> float:
+        """Hold buttons and turn for some tics, at most to the end of the episode.
 
-    def advance(self, tics: int) -> float:
-        """Let the game go on, at most to the end of the episode; returns the reward."""
-        self.game.advance_action(tics, True)
+        Args:
+            values: of `buttons`.
+            tics: of 1/35 s.
+            look: take in what the game shows then; without, nothing is drawn.
+
+        Returns:
+            the reward.
+        """
+        self.game.set_action(list(values))
+        self.game.advance_action(tics, look)
+        if look:
+            self.see()
         return float(self.game.get_last_reward())
 
     def see(self) -> None:

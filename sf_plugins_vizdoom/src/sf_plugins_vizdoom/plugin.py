@@ -44,6 +44,7 @@ SCREEN_ARGS = (
 PLAYER_ARGS = (
     Arg("--num_agents", int, -1, "agents in one game; -1 = the scenario's"),
     Arg("--num_bots", int, -1, "players in one game that the game plays itself; -1 = the scenario's"),
+    Arg("--num_humans", int, 0, "Sample Factory's flag for people in the game; only 0, nobody, is possible"),
     Arg("--bot_difficulty", int, None, "0 (helpless) to 100; None = the engine's own bots, of mixed ability"),
 )
 
