@@ -61,7 +61,7 @@ def main() -> int:
             runs = [jobs[name, contender, seed].result() for seed in seeds if (name, contender, seed) in jobs]
             if runs:
                 curves.setdefault(name, {})[contender] = runs
-    report.write(curves, args.output, " ".join(["python benchmarks/learning", *sys.argv[1:]]), len(seeds))
+    report.write(curves, args.output)
     missed = report.failures(curves)
     print("\n".join(["", *missed]) if missed else "\nEvery target was reached.")
     return 1 if missed else 0

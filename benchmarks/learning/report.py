@@ -29,32 +29,47 @@ def failures(curves: Curves) -> list[str]:
     ]
 
 
-def write(curves: Curves, folder: Path, command: str, num_seeds: int) -> None:
-    """`learning.json`, `learning.md` and the two pictures, into `folder`."""
+def write(curves: Curves, folder: Path) -> None:
+    """`learning.json`, `learning.md` and the two pictures, into `folder`; tasks of an earlier call stay in them."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "learning.json").write_text(json.dumps(curves))
+    data = folder / "learning.json"
+    earlier: Curves = json.loads(data.read_text()) if data.exists() else {}
+    curves = {task: curves.get(task) or earlier[task] for task in TASKS if task in curves or task in earlier}
+    data.write_text(json.dumps(_rounded(curves)))
     _plot(curves, folder / "learning_steps.png", axis=0, label="agent steps")
     _plot(curves, folder / "learning_seconds.png", axis=1, label="seconds")
-    (folder / "learning.md").write_text(_page(curves, command, num_seeds))
+    (folder / "learning.md").write_text(_page(curves))
 
 
-def _page(curves: Curves, command: str, num_seeds: int) -> str:
+def _rounded(curves: Curves) -> Curves:
+    """What a picture shows; the file is kept with the sources."""
+    return {
+        task: {
+            name: [[(steps, round(seconds, 1), float(f"{mean:.4g}")) for steps, seconds, mean in run] for run in runs]
+            for name, runs in by_contender.items()
+        }
+        for task, by_contender in curves.items()
+    }
+
+
+def _page(curves: Curves) -> str:
     contenders = list(dict.fromkeys(name for runs in curves.values() for name in runs))
     lines = [
         "# Does it learn?",
         "",
-        f"Written by `{command}`: {num_seeds} seeds each, mean and standard deviation of the mean return of",
-        "the last 100 training episodes, and the seconds a run took. Everybody has the settings of",
-        "[`tasks.py`](../../benchmarks/learning/tasks.py); `serial` and stable-baselines3 compute on one thread,",
-        "`sync` and `async` on all cores.",
+        "Written by `python benchmarks/learning`: mean and standard deviation over the seeds of the mean return of the",
+        "last 100 training episodes, and the seconds a run took. Everybody has the settings of",
+        "[`tasks.py`](../../benchmarks/learning/tasks.py); `serial` and stable-baselines3 (sb3-contrib for memory and",
+        "masks) compute on one thread, as many runs at a time as there are cores; `sync` and `async` use all cores.",
         "",
-        "| task | steps | counts as learned | " + " | ".join(contenders) + " |",
-        "|---|---|---|" + "---|" * len(contenders),
+        "| task | steps | seeds | counts as learned | " + " | ".join(contenders) + " |",
+        "|---|---|---|---|" + "---|" * len(contenders),
     ]
     for task, by_contender in curves.items():
         steps = max(run[-1][0] for runs in by_contender.values() for run in runs)
         cells = [_cell(by_contender.get(name, [])) for name in contenders]
-        lines.append(f"| {task} | {steps:,} | {TASKS[task].target:g} | " + " | ".join(cells) + " |")
+        seeds = max(len(runs) for runs in by_contender.values())
+        lines.append(f"| {task} | {steps:,} | {seeds} | {TASKS[task].target:g} | " + " | ".join(cells) + " |")
     lines += [
         "",
         "![return against steps](learning_steps.png)",

@@ -113,7 +113,7 @@ TASKS: dict[str, Task] = {
     "memory": Task(
         env="recall",
         own=True,
-        steps=80_000,
+        steps=120_000,
         target=0.95,
         needs="memory",
         settings=Settings(
