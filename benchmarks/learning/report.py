@@ -30,11 +30,13 @@ def failures(curves: Curves) -> list[str]:
 
 
 def write(curves: Curves, folder: Path) -> None:
-    """`learning.json`, `learning.md` and the two pictures, into `folder`; tasks of an earlier call stay in them."""
+    """`learning.json`, `learning.md` and the two pictures, into `folder`; what an earlier call measured stays in them."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "learning.json"
     earlier: Curves = json.loads(data.read_text()) if data.exists() else {}
-    curves = {task: curves.get(task) or earlier[task] for task in TASKS if task in curves or task in earlier}
+    curves = {
+        task: {**earlier.get(task, {}), **curves.get(task, {})} for task in TASKS if task in curves or task in earlier
+    }
     data.write_text(json.dumps(_rounded(curves)))
     _plot(curves, folder / "learning_steps.png", axis=0, label="agent steps")
     _plot(curves, folder / "learning_seconds.png", axis=1, label="seconds")

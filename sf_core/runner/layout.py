@@ -129,15 +129,15 @@ def make_layout(
 ) -> SharedLayout:
     """The layout of a run.
 
-    There are slots for the rollouts in progress, for datasets that wait (`--num_batches_to_accumulate`) and for the one
-    that is being trained on.
+    There are slots for the rollouts in progress and for as many datasets as may be waiting or in training
+    (`--num_batches_to_accumulate`). With one, a dataset is filled while the one before is trained on, and no further.
     """
     rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
     num_agents = sum(place.num_agents for place in groups)
     return SharedLayout(
         observation_space=info.observation_space,
         action_space=info.action_space,
-        num_slots=num_agents + (cfg.num_batches_to_accumulate + 1) * rollouts_per_dataset,
+        num_slots=num_agents + cfg.num_batches_to_accumulate * rollouts_per_dataset,
         rollout=cfg.rollout,
         recurrence=cfg.recurrence,
         rnn_size=rnn_size,

@@ -29,8 +29,8 @@ SERIAL, SYNC, ASYNC = (
 SINGLE, VECTOR = ("--env=counting",), ("--env=counting_vector",)
 ONE, TWO = ("--worker_num_splits=1",), ("--worker_num_splits=2",)
 TWO_INFERENCE = ("--policy_workers_per_policy=2",)
-# num_batches_to_accumulate + 2 datasets of one optimizer step each may be on their way while a rollout is collected
-LONGEST_LAG = {SERIAL: 0, SYNC: 0, ASYNC: 3}
+# num_batches_to_accumulate + 1 datasets of one optimizer step each may be on their way while a rollout is collected
+LONGEST_LAG = {SERIAL: 0, SYNC: 0, ASYNC: 2}
 
 MODES = {
     "serial single": (SERIAL, SINGLE),

@@ -57,9 +57,9 @@ def test_asynchronous_rollouts_are_whole_in_order_and_not_too_old(tmp_path):
     for of_env in observations.values():
         for before, after in itertools.pairwise(of_env):
             np.testing.assert_array_equal(before[-1], after[0])  # row T of one is row 0 of the next: none is missing
-    # (num_batches_to_accumulate + 2) x num_epochs x num_batches_per_epoch = 3 x 2 x 1
-    runs.assert_lag_within(6, scalars)
-    assert runner.layout.num_slots == 8 + 2 * 8  # agents + (1 + 1) datasets of 8 rollouts
+    # (num_batches_to_accumulate + 1) x num_epochs x num_batches_per_epoch = 2 x 2 x 1
+    runs.assert_lag_within(4, scalars)
+    assert runner.layout.num_slots == 8 + 8  # agents + one dataset of 8 rollouts
 
 
 @pytest.mark.parametrize(

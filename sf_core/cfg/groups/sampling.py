@@ -66,9 +66,11 @@ ENGINE = OptionGroup(
         Option(
             name="num_batches_to_accumulate",
             type=INT,
-            default=2,
+            default=1,
             low=1,
-            help=f"filled datasets that may wait for the learner before sampling pauses; {_PARALLEL}",
+            help="filled datasets, the one in training among them, before sampling pauses: fewer mean younger data; "
+            f"{_PARALLEL}",
+            differs="1 (there 2): data are one dataset old instead of two, and sampling never waits longer than the learner",
         ),
         Option(
             name="torch_threads",
