@@ -172,7 +172,7 @@ class RunRecords:
             self._checkpoints.wait()
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
-        self.progress.training_ended()
+        self._training_ended()
         if status is ExperimentStatus.SUCCESS and self._num_iterations:
             for evaluated in self._evaluations.finish(self._checkpoints.newest):
                 self._write_evaluation(evaluated)
@@ -200,6 +200,12 @@ class RunRecords:
             log.info(report.bottleneck)
         log.info("%s: %s", status.name.capitalize(), reason)
         return status
+
+    def _training_ended(self) -> None:
+        """What is still waited for, evaluations for example, is no time of training."""
+        self.progress.training_ended()
+        time_s, bottleneck = dict(self._time_s()), self._bottleneck()
+        self._time_s, self._bottleneck = (lambda: time_s), (lambda: bottleneck)
 
     def _saved(self, path: Path) -> None:
         self._evaluations.checkpoint_saved(path)
