@@ -173,12 +173,12 @@ class RunRecords:
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
         self._training_ended()
-        if status is ExperimentStatus.SUCCESS and self._num_iterations:
-            for evaluated in self._evaluations.finish(self._checkpoints.newest):
-                self._write_evaluation(evaluated)
-        self._evaluations.abandon()
         extra: dict[str, float] = {}
         try:
+            if status is ExperimentStatus.SUCCESS and self._num_iterations:
+                for evaluated in self._evaluations.finish(self._checkpoints.newest):
+                    self._write_evaluation(evaluated)
+            self._evaluations.abandon()
             extra = self.observers.summaries(_POLICY, self._learner.env_steps)
             self.observers.on_stop(status)
         except Exception:  # a critical observer must not keep the result from being written
@@ -220,7 +220,8 @@ class RunRecords:
         report = self._report(self.observers.summaries(_POLICY, self._learner.env_steps))
         if evaluated is not None:
             report = dataclasses.replace(report, evaluation=evaluated.to_json())
-        self._run.metrics = report.scalars()
+        last = self._evaluations.last
+        self._run.metrics = {**report.scalars(), **(last.scalars() if last else {})}
         self._summaries.write(report)
         self.progress.summary_written()
         return report

@@ -5,7 +5,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from sf_core.eval.video import VideoWriter, enlarge
+from sf_core.eval.video import VideoWriter, enlarge, unused_path
 
 
 def frames(count, height=50, width=80):
@@ -57,3 +57,22 @@ def test_without_an_encoder_a_gif_is_written_instead(tmp_path, monkeypatch):
 def test_importing_the_writer_needs_no_encoder():
     code = "import sys, sf_core.eval.video; sys.exit('imageio_ffmpeg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_gif_is_streamed_with_its_own_colours(tmp_path):
+    with VideoWriter(tmp_path / "replay.gif", fps=20) as video:
+        for frame in frames(6):
+            video.write(frame)
+    meta, shown = read_mp4(video.path)
+    assert (video.path.read_bytes()[:3], len(shown)) == (b"GIF", 6)
+    assert meta["fps"] == pytest.approx(20)
+    red_share = [float((frame[..., 0] > 128).mean()) for frame in shown]
+    assert red_share == pytest.approx([(index + 1) / 6 for index in range(6)], abs=0.03)
+
+
+def test_a_name_that_is_taken_is_counted_up(tmp_path):
+    for expected in ("replay.mp4", "replay_2.mp4", "replay_3.mp4"):
+        path = unused_path(tmp_path / "replay.mp4")
+        assert path.name == expected
+        path.touch()
