@@ -94,7 +94,8 @@ class Overlay:
             image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
             panel.paste(image, (x, y))
             x += _THUMBNAIL + _MARGIN
-        return y + round(frames[-1].shape[0] * _THUMBNAIL / max(frames[-1].shape[:2])) + _MARGIN // 2
+        height: int = round(frames[-1].shape[0] * _THUMBNAIL / max(frames[-1].shape[:2]))
+        return y + height + _MARGIN // 2
 
     def _numbers(self, pen: ImageDraw.ImageDraw, y: int, array: np.ndarray) -> int:
         numbers = [f"{number:.3g}" for number in array.reshape(-1)[: _MOST_NUMBERS + 1]]
