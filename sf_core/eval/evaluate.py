@@ -112,9 +112,11 @@ def play(
                 step = vector.step(actions)
             masks.check(seen, step.valid & step.active)
             yield Moment(seen, output, step, stats.update(step))
-            if step.episode_start.any() or step.episode_end.any():
-                break
-        rnn_state = output.rnn_state * torch.as_tensor(~step.episode_start, device=device)[:, None]
+            if step.episode_start.any() or step.episode_end.any() or not step.active.all():
+                break  # somebody has to decide anew
+        acted = torch.as_tensor(step.active.copy(), device=device)[:, None]
+        rnn_state = torch.where(acted, output.rnn_state, rnn_state)  # whoever sat out remembers what it did
+        rnn_state = rnn_state.masked_fill(torch.as_tensor(step.episode_start, device=device)[:, None], 0.0)
         observation = step.observation
 
 

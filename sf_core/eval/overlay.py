@@ -81,7 +81,7 @@ class Overlay:
             if is_action_mask(key):
                 continue
             array = moment.observation[key][0]
-            y = self._line(pen, y, f"saw: {key}", "×".join(map(str, array.shape)))
+            y = self._line(pen, y, f"saw: {key}", " x ".join(map(str, array.shape)))
             frames = images_in(array, space)
             y = self._thumbnails(panel, y, frames) if frames else self._numbers(pen, y, array)
         return y

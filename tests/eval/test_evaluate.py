@@ -93,3 +93,37 @@ def test_an_env_with_a_curriculum_hears_how_far_training_was():
     envs = SingleEnvs([env], seed=0)
     evaluate(policy_for(envs), envs, 2, seed=1, env_steps=12345)
     assert env.training_info["approx_total_training_steps"] == 12345
+
+
+class Watched(CountingPolicy):
+    """Notes the state that each agent acts with."""
+
+    def __init__(self, envs):
+        super().__init__(action_parts(envs.action_space), 2)
+        self.states = []
+
+    def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
+        self.states.append(rnn_state[:, 0].tolist())
+        return super().act_batch(observation, rnn_state, deterministic, generator)
+
+
+def test_an_agent_that_sits_out_remembers_what_it_did():
+    envs = MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(7,)), inactive=(1, 3, 4))])
+    policy = Watched(envs)
+    evaluate(policy, envs, 1, seed=0)  # an episode of 7 steps is over after 9, as two of them are sat out
+    first, second = zip(*policy.states, strict=True)
+    assert list(first) == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    assert list(second) == [0, 1, 2, 2, 2, 3, 4, 5, 6]
+
+
+def test_a_state_that_is_not_finite_ends_with_its_episode():
+    class Forgetful(Watched):
+        def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
+            output = super().act_batch(observation, rnn_state, deterministic, generator)
+            output.rnn_state[observation["obs"][:, 2] >= 1] = float("nan")
+            return output
+
+    envs = SingleEnvs([CountingEnv(0, Script(lengths=(3,)))])
+    policy = Forgetful(envs)
+    evaluate(policy, envs, 2, seed=0)
+    np.testing.assert_array_equal(np.ravel(policy.states), [0, 1, np.nan] * 2)
