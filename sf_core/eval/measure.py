@@ -17,7 +17,7 @@ from sf_core.envs.env_info import probe_env
 from sf_core.eval.episodes import Episode, Evaluation
 from sf_core.eval.evaluate import evaluate
 from sf_core.eval.placement import Placement
-from sf_core.eval.session import EvalSession
+from sf_core.eval.session import EvalSession, asked
 from sf_core.runner.process import available_cores
 from sf_core.runner.threads import thread_budget
 
@@ -121,10 +121,13 @@ def _in_workers(session: EvalSession, placement: Placement, num_episodes: int, o
     from sf_core.eval.workers import evaluate_in_workers  # not on Windows, where everything is serial
 
     cfg = session.cfg.replace(
-        "engine", num_workers=placement.num_workers, num_envs_per_worker=placement.envs_per_worker
+        "engine",
+        num_workers=placement.num_workers,
+        num_envs_per_worker=placement.envs_per_worker,
+        worker_num_splits=asked(session.cfg, "worker_num_splits") or 1,
     )
     session.plan.check_portable()
-    info = probe_env(session.plan.env, cfg)
+    info = placement.info or probe_env(session.plan.env, cfg)
     session.check_spaces(info)
     return evaluate_in_workers(session.policy, session.plan, cfg, info, num_episodes, **options)
 

@@ -3,10 +3,10 @@
 In: a policy, the plan of an env, how many workers and envs. Out: an `Evaluation`. Knows nothing of checkpoints,
 folders or printing.
 
-The workers are those that training has, with their shared memory; only nobody learns from the rollouts. The groups of
-envs that are first of their workers are answered together, then those that are second (`--worker_num_splits`), and so
-on: one part steps while the next is answered. Unlike in training a part is answered only when it is complete, so that
-the policy always sees the same rows together and draws the same numbers for them: equal seeds give equal episodes.
+The workers are those that training has, with their shared memory; only nobody learns from the rollouts. Unlike in
+training all envs are answered together, and only when all have asked, so that the policy always sees the same rows and
+draws the same numbers for them: equal seeds give equal episodes, those that one process plays with as many envs. With
+`--worker_num_splits=2` they are two parts with random numbers of their own: one is answered while the other steps.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def evaluate_in_workers(
     Args:
         policy: acts with frozen statistics.
         plan: of the env.
-        cfg: `num_workers`, `num_envs_per_worker`, `worker_num_splits` and what the env reads.
+        cfg: `num_workers`, `num_envs_per_worker`, `worker_num_splits` (the number of parts) and what the env reads.
         info: spaces and agents of the env.
         num_episodes: whole episodes to count; games, where several agents play together.
         seed: of the envs and of the sampled actions.
@@ -102,7 +102,7 @@ class _Part:
     """Groups that are answered together."""
 
     inference: InferenceWorker
-    playing: set[int]
+    groups: frozenset[int]
     asked: dict[int, int] = field(default_factory=dict)  # group -> row it asks about
     filled: set[int] = field(default_factory=set)
 
@@ -167,19 +167,16 @@ class _Evaluator:
                 waiting -= 1
         for part in self._parts:
             self._grant(part)
-        while any(part.playing for part in self._parts):
+        while not counting.is_complete():
             for _, message in self._heard():
                 assert isinstance(message, Filled)
                 counting.add(message.episodes)
                 part = self._part_of(message.group)
                 part.filled.add(message.group)
-                if part.filled == part.playing:
-                    part.playing = {
-                        group for group in part.playing if not counting.is_complete(self._groups[group].agents)
-                    }
+                if part.filled == part.groups:
                     self._grant(part)
             for part in self._parts:
-                if part.playing and part.asked.keys() == part.playing:
+                if part.asked.keys() == part.groups:
                     self._answer(part)
 
     def close(self) -> None:
@@ -210,7 +207,8 @@ class _Evaluator:
             inference = InferenceWorker(
                 policy, self._shared.buffers, num_agents, deterministic=deterministic, generator=generator
             )
-            parts.append(_Part(inference, {place.group for place in self._groups if place.group % num_parts == index}))
+            groups = frozenset(place.group for place in self._groups if place.group % num_parts == index)
+            parts.append(_Part(inference, groups))
         return parts
 
     def _start_worker(self, plan: RunPlan, index: int) -> _Worker:
@@ -296,9 +294,9 @@ class _Evaluator:
                 raise EnvError(f"{worker.title} was silent for {silence_s:.0f} s; its environments seem to hang")
 
     def _grant(self, part: _Part) -> None:
-        """Let the groups that still play begin their next rollout."""
+        """Let the groups begin their next rollout; also those that have played their share, or the draws would change."""
         part.filled.clear()
-        for group in sorted(part.playing):
+        for group in sorted(part.groups):
             place = self._groups[group]
             slots = np.arange(place.agents.start, place.agents.stop)
             self._send(self._workers[place.worker], Grant(group, slots, self._env_steps))

@@ -9,6 +9,7 @@ from sf_core import ExperimentStatus, parse_full_cfg, parse_sf_args, run_rl
 from sf_core.cli.eval import main
 from sf_core.envs.seeding import env_seeds
 from sf_core.eval.session import evaluation_seed, open_session
+from sf_core.plugins.plan import EnvError
 from sf_core.testing.fakes import Script
 
 COUNTING = "--env=py:sf_core.testing.fakes:make_counting_env"
@@ -98,6 +99,16 @@ def test_what_cannot_be_done_is_one_sentence(sf_eval, flags, sentence):
     assert error.startswith("error: ")
     assert sentence in error
     assert error.count("\n") == 1
+
+
+def test_whose_code_failed_is_one_sentence_and_exit_code_1(sf_eval, monkeypatch):
+    def failing(cfg):
+        raise EnvError("env 'maze' failed: RuntimeError: it collapsed")
+
+    monkeypatch.setattr("sf_core.cli.eval.do_eval", failing)
+    code, out, error = sf_eval()
+    assert (code, out) == (1, "")
+    assert error == "error: env 'maze' failed: RuntimeError: it collapsed (-v shows the traceback)\n"
 
 
 def test_the_table_says_how_sure_the_mean_is(sf_eval):

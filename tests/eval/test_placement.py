@@ -29,6 +29,7 @@ def placed(monkeypatch, *flags, episodes=100, step_s=0.0, saved=None):
     [
         ((), 100, 1e-6, Placement(0, 16)),  # fast: this process
         ((), 100, 1e-2, Placement(8, 2)),  # slow: a worker for each core
+        ((), 12, 1e-2, Placement(6, 2)),  # as many envs as this process would have
         ((), 3, 1e-2, Placement(3, 1)),  # never more envs than episodes
         ((), 3, 1e-6, Placement(0, 3)),
         (("--serial_mode=True",), 100, 1e-2, Placement(0, 16)),

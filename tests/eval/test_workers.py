@@ -53,8 +53,12 @@ def untrained():
     return cfg, plan, info, Policy(network, info.action_space, info.observation_space)
 
 
-def test_the_same_seed_draws_the_same_episodes_and_another_one_others(untrained):
+def test_the_same_seed_draws_the_same_episodes_as_in_one_process_and_another_one_others(untrained):
     cfg, plan, info, policy = untrained
-    one, again, other = (evaluate_in_workers(policy, plan, cfg, info, 8, seed=seed) for seed in (3, 3, 4))
-    assert one.episodes == again.episodes
-    assert one.rewards.tolist() != other.rewards.tolist()
+    whole = cfg.replace("cli", worker_num_splits=1)
+    there = evaluate_in_workers(policy, plan, whole, info, 10, seed=3)
+    here = evaluate(policy, create_agent_vector(plan.env, cfg, 4, seed=3), 10, seed=3)
+    assert there.episodes == here.episodes
+    split, again = (evaluate_in_workers(policy, plan, cfg, info, 10, seed=3) for _ in range(2))
+    assert split.episodes == again.episodes
+    assert split.rewards.tolist() != there.rewards.tolist()  # other numbers, drawn for each half
