@@ -294,7 +294,7 @@ class _Evaluator:
                 raise EnvError(f"{worker.title} was silent for {silence_s:.0f} s; its environments seem to hang")
 
     def _grant(self, part: _Part) -> None:
-        """Let the groups begin their next rollout; also those that have played their share, or the draws would change."""
+        """Let the groups begin their next rollout, also those that have played their share: draws must not change."""
         part.filled.clear()
         for group in sorted(part.groups):
             place = self._groups[group]
