@@ -4,6 +4,7 @@ import sys
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from sf_core.eval.video import VideoWriter, enlarge, unused_path
 
@@ -46,8 +47,6 @@ def test_without_an_encoder_a_gif_is_written_instead(tmp_path, monkeypatch):
     with VideoWriter(tmp_path / "replay.mp4", fps=10) as video:
         for frame in frames(5):
             video.write(frame)
-    from PIL import Image
-
     assert video.path == tmp_path / "replay.gif"
     with Image.open(video.path) as image:
         assert image.n_frames == 5
@@ -59,14 +58,13 @@ def test_importing_the_writer_needs_no_encoder():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_gif_is_streamed_with_its_own_colours(tmp_path):
     with VideoWriter(tmp_path / "replay.gif", fps=20) as video:
         for frame in frames(6):
             video.write(frame)
-    meta, shown = read_mp4(video.path)
-    assert (video.path.read_bytes()[:3], len(shown)) == (b"GIF", 6)
-    assert meta["fps"] == pytest.approx(20)
+    with Image.open(video.path) as image:
+        shown = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+        assert image.info["duration"] == 50
     red_share = [float((frame[..., 0] > 128).mean()) for frame in shown]
     assert red_share == pytest.approx([(index + 1) / 6 for index in range(6)], abs=0.03)
 
