@@ -9,65 +9,182 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sf_core.utils.errors import UsageError
 from sf_core.utils.status import ExperimentStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import numpy as np
 
     from sf_core.cfg.config import Config
+    from sf_core.envs.timestep import AgentVector
+    from sf_core.eval.episodes import Counting, Evaluation
+    from sf_core.eval.session import EvalSession
     from sf_core.eval.video import VideoWriter
 
 _UNLIMITED = 10**9
 
 
 def enjoy(cfg: Config) -> tuple[ExperimentStatus, float]:
-    """Play episodes in one environment, rendered, recorded or neither.
+    """Play episodes in one environment, rendered, recorded or neither; prints what they came to.
 
     Returns:
-        The status, and the mean raw return of the episodes that ended.
+        The status (INTERRUPTED after Ctrl+C, which keeps the video so far), and the mean raw return of the episodes
+        that ended.
 
     Raises:
         UsageError: there is no such run or checkpoint, its components are not installed, or there is no display.
+        ComponentFailure: the environment raised.
     """
     from gymnasium.error import DependencyNotInstalled
 
-    from sf_core.eval.evaluate import evaluate
-    from sf_core.eval.session import eval_seed, open_session
-    from sf_core.eval.video import VideoWriter
+    from sf_core.eval.episodes import Counting
+    from sf_core.eval.session import open_session
 
-    session = open_session(cfg, num_envs=1, render_mode=_render_mode(cfg))
-    fps = cfg.fps or session.vector.render_fps
-    video = VideoWriter(_video_path(cfg), fps) if cfg.save_video else None
+    render_mode = _render_mode(cfg)
+    video_path = _video_path(cfg) if cfg.save_video else None
+    viewing = Viewing(cfg)
+    played_cfg, action_repeat = at_frame_skip(cfg)
+    session = open_session(played_cfg)
+    status = ExperimentStatus.SUCCESS
     try:
-        evaluation = evaluate(
-            session.policy,
-            session.vector,
-            _num_episodes(cfg) * session.vector.num_agents,
-            seed=eval_seed(cfg),
-            deterministic=cfg.eval_deterministic,
-            on_step=_on_step(cfg, session.vector.render, fps, video),
-        )
+        vector = session.make_vector(1, render_mode)
+        counting = Counting(viewing.num_episodes, 1, vector.agents_per_env, session.seed)
+        try:
+            _show(cfg, session, vector, counting, viewing, action_repeat, video_path)
+        except KeyboardInterrupt:
+            print("interrupted")
+            status = ExperimentStatus.INTERRUPTED
+        finally:
+            vector.close()
     except DependencyNotInstalled as error:  # what draws an env is often an extra of its package
         raise UsageError(f"{cfg.env} cannot be drawn: {error}") from error
+    return status, _print_statistics(counting.evaluation())
+
+
+class Viewing:
+    """How many episodes are played, which steps are shown, and when enough was seen.
+
+    A video of N frames is all there is to do, unless episodes were asked for.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        asked_episodes: int = min(int(cfg.max_num_episodes), cfg.episodes or _UNLIMITED)
+        first_only = cfg.video_frames < 0
+        self._recorded_frames: int = _UNLIMITED if first_only or not cfg.save_video else int(cfg.video_frames)
+        self._first_only = first_only and bool(cfg.save_video)
+        self._max_frames = int(cfg.max_num_frames)
+        if asked_episodes >= _UNLIMITED:
+            self._max_frames = min(self._max_frames, self._recorded_frames)
+        limited = min(asked_episodes, self._max_frames) < _UNLIMITED
+        self.num_episodes = 1 if cfg.save_video and not limited else asked_episodes
+        self._frames = 0
+
+    def after_step(self, episodes_ended: int) -> tuple[bool, bool]:
+        """Whether what this step led to is shown, and whether to go on."""
+        self._frames += 1
+        shown = self._frames <= self._recorded_frames and not (self._first_only and episodes_ended)
+        return shown, self._frames < self._max_frames
+
+
+class _Canvas(Protocol):
+    """Where pictures go: a video, or a window of ours."""
+
+    def write(self, frame: np.ndarray) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _show(
+    cfg: Config,
+    session: EvalSession,
+    vector: AgentVector,
+    counting: Counting,
+    viewing: Viewing,
+    action_repeat: int,
+    video_path: Path | None,
+) -> None:
+    """Play, and show or record every step."""
+    from sf_core.eval.evaluate import play
+    from sf_core.eval.overlay import Overlay
+    from sf_core.eval.video import VideoWriter
+    from sf_core.eval.window import Window
+
+    fps = cfg.fps or vector.render_fps
+    video = VideoWriter(video_path, fps) if video_path else None
+    drawn = vector.render_mode is not None or not cfg.no_render
+    overlay = Overlay(session.policy, vector) if cfg.overlay and drawn else None
+    canvas: _Canvas | None = video if video else Window(f"{cfg.env} · {cfg.experiment}") if overlay else None
+    pace = _Pace(fps if drawn and not video else 0.0)
+    ended = 0
+    try:
+        for moment in play(
+            session.policy,
+            vector,
+            seed=session.seed,
+            deterministic=bool(cfg.eval_deterministic),
+            env_steps=session.env_steps,
+            action_repeat=action_repeat,
+            keep_observation=overlay is not None,
+        ):
+            ended += bool(moment.step.episode_end.any())
+            for episode in counting.add(moment.finished):
+                agent = f", agent {episode.agent}" if vector.agents_per_env > 1 else ""
+                print(
+                    f"episode {episode.number}{agent}: return {episode.reward:.3f}, length {episode.length}", flush=True
+                )
+            shown, goes_on = viewing.after_step(ended)
+            if drawn and shown:
+                picture = vector.render()
+                if canvas is not None:
+                    if picture is None:
+                        raise UsageError(f"{cfg.env} gives no picture in render mode rgb_array; use --no_render.")
+                    canvas.write(picture if overlay is None else overlay.draw(picture, moment))
+            pace.wait()
+            if counting.is_complete() or not goes_on:
+                break
     finally:
+        if canvas is not None:
+            canvas.close()
         if video is not None:
-            video.close()
-        session.vector.close()
-    if video is not None:
-        print(f"Wrote {video.num_frames} frames to {video.path}")
-    if not evaluation.episodes:
-        print("No episode ended within the frames allowed.")
-        return ExperimentStatus.SUCCESS, float("nan")
-    for index, episode in enumerate(evaluation.episodes):
-        print(f"episode {index}: return {episode.reward:.3f}, length {episode.length}")
-    mean = evaluation.summary()["reward_mean"]
-    print(f"mean return {mean:.3f} over {len(evaluation.episodes)} episodes")
-    for name, value in evaluation.extra_stats.items():
-        print(f"mean {name}: {value:.3f}")
-    return ExperimentStatus.SUCCESS, mean
+            _say_what_was_written(video)
+
+
+class _Pace:
+    """Real time: one call a frame. An env that keeps the time itself is not slowed down further."""
+
+    def __init__(self, fps: float) -> None:
+        self._interval_s = 1 / fps if fps else 0.0
+        self._next_s = time.monotonic()
+
+    def wait(self) -> None:
+        if self._interval_s:
+            self._next_s = max(self._next_s + self._interval_s, time.monotonic())
+            time.sleep(max(0.0, self._next_s - time.monotonic()))
+
+
+def at_frame_skip(cfg: Config) -> tuple[Config, int]:
+    """The configuration with the frame skip that is shown, and how often each action is repeated to make up for it.
+
+    Raises:
+        UsageError: the flags contradict each other, or do not divide the frame skip of the run.
+    """
+    trained: int = cfg.env_frameskip
+    shown, repeat = cfg.eval_env_frameskip, cfg.render_action_repeat
+    if shown is None and repeat is None:
+        return cfg, 1
+    if shown is not None and repeat is not None and shown * repeat != trained:
+        raise UsageError(
+            f"--eval_env_frameskip={shown} and --render_action_repeat={repeat} do not make up env_frameskip={trained}; "
+            "leave one of them out."
+        )
+    for name, value in (("eval_env_frameskip", shown), ("render_action_repeat", repeat)):
+        if value is not None and trained % value:
+            divisors = ", ".join(str(number) for number in range(1, trained + 1) if trained % number == 0)
+            raise UsageError(f"--{name}={value} does not divide env_frameskip={trained}; try one of {divisors}.")
+    shown = shown if shown is not None else trained // repeat
+    return cfg.replace("cli", env_frameskip=shown), trained // shown
 
 
 def _render_mode(cfg: Config) -> str | None:
@@ -83,45 +200,41 @@ def _render_mode(cfg: Config) -> str | None:
         return None
     if headless:
         raise UsageError("there is no display to render to; add --save_video to record a video, or --no_render.")
-    return "human"
-
-
-def _num_episodes(cfg: Config) -> int:
-    """Episodes to play: as asked for; one for a video with no limit of its own."""
-    limited = min(cfg.max_num_episodes, cfg.max_num_frames, cfg.video_frames) < _UNLIMITED
-    if (cfg.save_video and not limited) or (cfg.video_frames < 0 and cfg.max_num_episodes >= _UNLIMITED):
-        return 1
-    return int(cfg.max_num_episodes)
+    return "rgb_array" if cfg.overlay else "human"
 
 
 def _video_path(cfg: Config) -> Path:
-    name: str = cfg.video_name or "replay.mp4"
+    """A file in the folder of the run that is not there yet."""
+    from sf_core.eval.video import unused_path
+
+    name: str = cfg.video_name or "replay"
     if Path(name).name != name:
         raise UsageError(f"--video_name={name} has a folder in it; videos are written into the folder of their run.")
-    name = name if name.endswith((".mp4", ".gif")) else f"{name}.mp4"
-    return Path(cfg.train_dir).expanduser() / str(cfg.experiment) / name
+    ending = Path(name).suffix if name.endswith((".mp4", ".gif")) else ""
+    if ending and cfg.video_format and ending != f".{cfg.video_format}":
+        raise UsageError(f"--video_name={name} and --video_format={cfg.video_format} contradict each other.")
+    name = name if ending else f"{name}.{cfg.video_format or 'mp4'}"
+    return unused_path(Path(cfg.train_dir).expanduser() / str(cfg.experiment) / name)
 
 
-def _on_step(cfg: Config, render: Callable[[], object], fps: float, video: VideoWriter | None) -> Callable[[int], bool]:
-    """What to do after each env step: show or record a frame, keep the pace, say when enough was seen."""
-    frames = 0
-    recorded_frames: float = cfg.video_frames if cfg.video_frames > 0 else _UNLIMITED
-    # a video of N frames is all there is to do, unless episodes were asked for
-    max_frames: float = cfg.max_num_frames
-    if video is not None and cfg.max_num_episodes >= _UNLIMITED:
-        max_frames = min(max_frames, recorded_frames)
-    next_frame_s = time.monotonic()
+def _say_what_was_written(video: VideoWriter) -> None:
+    if video.num_frames:
+        print(f"Wrote {video.num_frames} frames to {video.path}")
 
-    def on_step(num_ended: int) -> bool:
-        nonlocal frames, next_frame_s
-        frames += 1
-        recorded = frames <= recorded_frames and not (cfg.video_frames < 0 and num_ended)
-        if video is not None and recorded:
-            video.write(render())  # type: ignore[arg-type]  # render_mode is rgb_array
-        elif video is None and not cfg.no_render:
-            render()
-            next_frame_s = max(next_frame_s + 1 / fps, time.monotonic())
-            time.sleep(max(0.0, next_frame_s - time.monotonic()))
-        return frames < max_frames
 
-    return on_step
+def _print_statistics(evaluation: Evaluation) -> float:
+    """Means of all episodes, and of each agent where there are several; returns the mean return."""
+    if not evaluation.episodes:
+        print("No episode ended.")
+        return float("nan")
+    summary = evaluation.summary()
+    mean: float = summary["reward_mean"]
+    print(f"mean return {mean:.3f} over {summary['episodes']} episodes")
+    if len(evaluation.agents) > 1:
+        for agent in evaluation.agents:
+            own = evaluation.of_agent(agent)
+            stats = "".join(f", {name} {value:.3f}" for name, value in own.extra_stats.items())
+            print(f"agent {agent}: mean return {own.summary()['reward_mean']:.3f}{stats}")
+    for name, value in evaluation.extra_stats.items():
+        print(f"mean {name}: {value:.3f}")
+    return mean

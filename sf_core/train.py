@@ -57,13 +57,18 @@ def make_runner(cfg: Config) -> SerialRunner | ParallelRunner:
     manager.configure(cfg, plan)
 
     header = manager.report_header(cfg, plan)
+    evaluations = None
+    if cfg.eval_every_env_steps:
+        from sf_core.eval.periodic import PeriodicEvaluation
+
+        evaluations = PeriodicEvaluation(plan)
     if not cfg.serial_mode and sys.platform == "win32":
         log.warning("On Windows everything runs in one process (serial_mode=True).")
         cfg = cfg.replace("engine", serial_mode=True)
     if not cfg.serial_mode:
         from sf_core.runner.parallel import ParallelRunner
 
-        return ParallelRunner(cfg, plan, header)
+        return ParallelRunner(cfg, plan, header, evaluations)
     from sf_core.runner.serial import SerialRunner
 
-    return SerialRunner(cfg, plan, header)
+    return SerialRunner(cfg, plan, header, evaluations)

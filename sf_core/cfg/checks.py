@@ -15,6 +15,8 @@ from sf_core.cfg.config import ORIGINS, Config
 from sf_core.cfg.options import core_options
 from sf_core.utils.errors import UsageError
 
+EVAL_REWARD = "eval_reward"
+"""The value of `--save_best_metric` that stands for the mean return of `--eval_every_env_steps`."""
 _DEVICE = re.compile(r"auto|cpu|gpu|cuda|cuda:\d+|mps")
 _ASKED = ("preset", "config", "cli")  # sources in which somebody wrote both of two contradicting values on purpose
 _IMAGE_ENCODERS = core_options()["encoder_conv_architecture"].choices
@@ -46,6 +48,7 @@ def check(cfg: Config, evaluation: bool = False) -> Config:
         _check_batches(cfg)
         _check_sampling(cfg)
         _check_schedule(cfg)
+        _check_evaluation(cfg)
         check_dataset_size(cfg)
     return cfg
 
@@ -227,4 +230,11 @@ def _check_schedule(cfg: Config) -> None:
     if cfg.lr_adaptive_min > cfg.lr_adaptive_max:
         raise UsageError(
             f"lr_adaptive_min={cfg.lr_adaptive_min:g} is above lr_adaptive_max={cfg.lr_adaptive_max:g}; exchange them."
+        )
+
+
+def _check_evaluation(cfg: Config) -> None:
+    if cfg.save_best_metric == EVAL_REWARD and not cfg.eval_every_env_steps:
+        raise UsageError(
+            f"--save_best_metric={EVAL_REWARD} needs evaluations; add --eval_every_env_steps=100000, or leave it out."
         )

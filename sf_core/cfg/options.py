@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sf_core.cfg.groups import basic, learning, model, running, sampling
+from sf_core.cfg.groups import basic, evaluating, learning, model, running, sampling
 from sf_core.cfg.option import Option, OptionGroup
 
 OPTION_GROUPS: tuple[OptionGroup, ...] = (
@@ -27,6 +27,7 @@ OPTION_GROUPS: tuple[OptionGroup, ...] = (
     running.STOPPING,
     running.REPORTING,
     running.CHECKPOINTS,
+    evaluating.WHILE_TRAINING,
     running.EVALUATION,
     running.WANDB,
     running.POPULATION,

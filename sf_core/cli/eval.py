@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sf_core.cfg.arguments import parse_full_cfg, parse_sf_args
 from sf_core.eval import do_eval
-from sf_core.utils.errors import UsageError, report_usage_error
+from sf_core.utils.errors import ComponentFailure, UsageError, report_component_failure, report_usage_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,3 +17,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(do_eval(cfg))
     except UsageError as error:
         return report_usage_error(error, verbose=bool(cfg.verbose))
+    except ComponentFailure as error:
+        return report_component_failure(error, verbose=bool(cfg.verbose))

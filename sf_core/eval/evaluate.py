@@ -1,72 +1,41 @@
-"""Play whole episodes with a fixed policy and count what they returned.
+"""A fixed policy plays in environments of this process.
 
-In: a policy, an agent vector, a number of episodes. Out: an `Evaluation`. Rewards are the env's own, un-clipped;
-normalisers are frozen. Knows nothing of checkpoints, folders or printing.
+In: a policy, an agent vector. Out: what happens in each step, or an `Evaluation` of whole episodes. Rewards are the
+environment's own, un-clipped; normalisers are frozen. Knows nothing of checkpoints, folders, videos or printing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from gymnasium.error import DependencyNotInstalled
 
 from sf_core.envs.mask_check import MaskCheck
-from sf_core.envs.timestep import AgentVector
-from sf_core.model.policy import Policy
+from sf_core.envs.timestep import AgentVector, TimeStep
+from sf_core.eval.episodes import Counting, Evaluation
+from sf_core.model.policy import Policy, PolicyOutput
+from sf_core.plugins.plan import EnvError, describe_error
 from sf_core.sampler.episode_stats import EpisodeStats
 from sf_core.sampler.messages import FinishedEpisode
+from sf_core.utils.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Finished episodes and their statistics. Lengths are in agent steps."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step of every env."""
 
-    episodes: list[FinishedEpisode] = field(default_factory=list)
-
-    @property
-    def rewards(self) -> np.ndarray:
-        """Raw return of each episode, in the order they ended."""
-        return np.array([episode.reward for episode in self.episodes], np.float64)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Length of each episode in agent steps."""
-        return np.array([episode.length for episode in self.episodes], np.int64)
-
-    @property
-    def extra_stats(self) -> dict[str, float]:
-        """Mean of each statistic that the env reported, over the episodes that did."""
-        reported: dict[str, list[float]] = {}
-        for episode in self.episodes:
-            for name, value in episode.extra_stats.items():
-                reported.setdefault(name, []).append(value)
-        return {name: float(np.mean(values)) for name, values in sorted(reported.items())}
-
-    def summary(self) -> dict[str, float]:
-        """Mean, standard deviation (of the population), least and greatest return, mean length, number."""
-        rewards = self.rewards
-        return {
-            "reward_mean": float(rewards.mean()),
-            "reward_std": float(rewards.std()),
-            "reward_min": float(rewards.min()),
-            "reward_max": float(rewards.max()),
-            "length_mean": float(self.lengths.mean()),
-            "episodes": len(self.episodes),
-        }
+    observation: dict[str, np.ndarray]
+    """What was acted on, key -> `[N, *space]`; overwritten by the next step unless it was to be kept."""
+    output: PolicyOutput
+    step: TimeStep
+    finished: list[FinishedEpisode]
+    """Episodes that ended with this step."""
 
 
-def quotas(num_episodes: int, num_agents: int) -> np.ndarray:
-    """How many of its first episodes each agent contributes, [N]. They differ by at most one and add up.
-
-    Taking the first episodes of each agent, not the first that end anywhere, keeps short episodes from being
-    over-represented.
-    """
-    return np.full(num_agents, num_episodes // num_agents) + (np.arange(num_agents) < num_episodes % num_agents)
-
-
-@torch.no_grad()
 def evaluate(
     policy: Policy,
     vector: AgentVector,
@@ -74,40 +43,88 @@ def evaluate(
     *,
     seed: int,
     deterministic: bool = False,
-    on_step: Callable[[int], bool] | None = None,
+    env_steps: int = 0,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Play until every agent has contributed its share of `num_episodes`.
+    """Play until every env has contributed its share of `num_episodes` (see `episodes.py`).
 
     Args:
         policy: acts with frozen statistics.
-        vector: N agents; `num_episodes` may be smaller than N.
-        num_episodes: whole episodes to count.
+        vector: the envs; there may be more than `num_episodes` of them.
+        num_episodes: whole episodes to count; games, where several agents play together.
         seed: of the envs and of the sampled actions.
         deterministic: greedy actions instead of sampled ones.
-        on_step: called after each step (to render) with the number of episodes that have ended; returning False ends
-            the evaluation early.
+        env_steps: how far training was, for envs that want to know.
+        on_step: called after every step.
+
+    Raises:
+        EnvError: an env raised.
+    """
+    counting = Counting(num_episodes, vector.num_envs, vector.agents_per_env, seed)
+    for moment in play(policy, vector, seed=seed, deterministic=deterministic, env_steps=env_steps):
+        counting.add(moment.finished)
+        on_step()
+        if counting.is_complete():
+            break
+    return counting.evaluation()
+
+
+def play(
+    policy: Policy,
+    vector: AgentVector,
+    *,
+    seed: int,
+    deterministic: bool = False,
+    env_steps: int = 0,
+    action_repeat: int = 1,
+    keep_observation: bool = False,
+) -> Iterator[Moment]:
+    """Reset the envs and step them for ever.
+
+    Args:
+        policy: acts with frozen statistics.
+        vector: the envs.
+        seed: of the envs and of the sampled actions.
+        deterministic: greedy actions instead of sampled ones.
+        env_steps: how far training was, for envs that want to know.
+        action_repeat: steps for which an action is taken, fewer where an episode ends.
+        keep_observation: copy what was acted on, so that it outlives the step.
+
+    Raises:
+        EnvError: an env raised.
     """
     device = policy.device
     generator = torch.Generator(device=device).manual_seed(seed)
     stats = EpisodeStats(vector.num_agents)
     masks = MaskCheck(vector.name, vector.observation_space.spaces, vector.action_space)
-    left = quotas(num_episodes, vector.num_agents)
-    finished: list[FinishedEpisode] = []
-    observation = vector.reset(seed)
+    with _attributed(vector):
+        vector.inform({"policy_id": 0, "approx_total_training_steps": env_steps})
+        observation = vector.reset(seed)
     rnn_state = torch.zeros(vector.num_agents, policy.rnn_size, device=device)
-    while left.any():
+    while True:
         masks.check(observation, vector.active & ~vector.resetting)
         tensors = {key: torch.as_tensor(value, device=device) for key, value in observation.items()}
         output = policy.act_batch(tensors, rnn_state, deterministic=deterministic, generator=generator)
-        acts = torch.as_tensor(vector.active, device=device)[:, None].clone()
-        step = vector.step({part: action.cpu().numpy() for part, action in output.action.items()})
-        rnn_state = torch.where(acts, output.rnn_state, rnn_state)  # whoever sat out remembers what it did
+        seen = {key: x.copy() for key, x in observation.items()} if keep_observation else observation
+        actions = {part: action.cpu().numpy() for part, action in output.action.items()}
+        for _ in range(action_repeat):
+            with _attributed(vector):
+                step = vector.step(actions)
+            yield Moment(seen, output, step, stats.update(step))
+            if step.episode_start.any() or step.episode_end.any() or not step.active.all():
+                break  # somebody has to decide anew
+        acted = torch.as_tensor(step.active.copy(), device=device)[:, None]
+        rnn_state = torch.where(acted, output.rnn_state, rnn_state)  # whoever sat out remembers what it did
         rnn_state = rnn_state.masked_fill(torch.as_tensor(step.episode_start, device=device)[:, None], 0.0)
-        for episode in stats.update(step):
-            if left[episode.agent] > 0:
-                left[episode.agent] -= 1
-                finished.append(episode)
         observation = step.observation
-        if on_step is not None and not on_step(len(finished)):
-            break
-    return Evaluation(finished)
+
+
+@contextmanager
+def _attributed(vector: AgentVector) -> Iterator[None]:
+    """What an env raises says so."""
+    try:
+        yield
+    except (UsageError, EnvError, DependencyNotInstalled):
+        raise
+    except Exception as error:
+        raise EnvError(f"env {vector.name!r} failed: {describe_error(error)}") from error

@@ -1,7 +1,7 @@
-"""Frames to a video file without a display: MP4 through the bundled ffmpeg, GIF where no encoder runs.
+"""Frames to a video file without a display: MP4 or GIF, streamed through the bundled ffmpeg.
 
-In: RGB frames [H, W, 3] uint8, one by one; nothing but the encoder's own buffer stays in memory for MP4.
-Out: a file. Knows nothing of environments.
+In: RGB frames [H, W, 3] uint8, one by one; nothing but the encoder's own buffer stays in memory. Out: a file. Where no
+ffmpeg can be run, a GIF is put together in this process. Knows nothing of environments.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from sf_core.utils.log import log
 
 _MIN_SIDE = 180
 """Small frames are enlarged to at least this many pixels, so that players show something."""
+
+_MOST_GIF_FPS = 50.0
+"""Players show shorter delays than 20 ms as long ones."""
 
 
 class _Encoder(Protocol):
@@ -28,7 +31,7 @@ class _Encoder(Protocol):
 
 
 class VideoWriter:
-    """Streams frames into `path`; falls back to a GIF of the same name when MP4 cannot be written."""
+    """Streams frames into `path`, whose ending is the format; a GIF of the same name where ffmpeg cannot be run."""
 
     def __init__(self, path: Path, fps: float) -> None:
         self._path = path
@@ -50,12 +53,14 @@ class VideoWriter:
         self.num_frames += 1
 
     def _open(self, frame: np.ndarray) -> _Encoder:
-        if self._path.suffix == ".mp4":
-            try:
-                return _Mp4(self._path, self._fps, frame.shape[1], frame.shape[0])
-            except (ImportError, OSError, RuntimeError) as error:
-                log.warning("MP4 cannot be written (%s); writing a GIF instead", error)
-        return _Gif(self._path.with_suffix(".gif"), self._fps)
+        try:
+            return _Ffmpeg(self._path, self._fps, frame.shape[1], frame.shape[0])
+        except (ImportError, OSError, RuntimeError) as error:
+            path = self._path
+            if path.suffix != ".gif":
+                path = unused_path(path.with_suffix(".gif"))
+                log.warning("%s cannot be encoded (%s); writing a GIF instead", self._path.name, error)
+            return _GifInMemory(path, self._fps)
 
     def close(self) -> None:
         """Finish the file."""
@@ -71,14 +76,14 @@ class VideoWriter:
         self.close()
 
 
-class _Mp4:
+class _Ffmpeg:
     def __init__(self, path: Path, fps: float, width: int, height: int) -> None:
         import imageio_ffmpeg
 
         self.path = path
         imageio_ffmpeg.get_ffmpeg_exe()  # raises here, before the first frame, where there is no encoder
         self._stream: Generator[None, np.ndarray, None] = imageio_ffmpeg.write_frames(
-            str(path), (width, height), fps=fps, codec="libx264", pix_fmt_in="rgb24", macro_block_size=2, quality=7
+            str(path), (width, height), pix_fmt_in="rgb24", **_encoding(path, fps)
         )
         next(self._stream)  # starts the generator
 
@@ -89,25 +94,53 @@ class _Mp4:
         self._stream.close()
 
 
-class _Gif:
+def _encoding(path: Path, fps: float) -> dict[str, Any]:
+    if path.suffix == ".gif":
+        # colours of its own for each frame: those of the whole film would be known only at its end
+        palettes = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
+        return {
+            "fps": min(fps, _MOST_GIF_FPS),
+            "codec": "gif",
+            "pix_fmt_out": "pal8",
+            "macro_block_size": 1,
+            "ffmpeg_log_level": "error",  # it remarks on every palette
+            "output_params": ["-filter_complex", palettes, "-loop", "0"],
+        }
+    return {"fps": fps, "codec": "libx264", "macro_block_size": 2, "quality": 7}
+
+
+class _GifInMemory:
     _MAX_FRAMES = 3000
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path = path
-        self._frame_ms = max(20, round(1000 / fps))
-        self._frames: list[np.ndarray] = []
+        self._frame_ms = round(1000 / min(fps, _MOST_GIF_FPS))
+        self._frames: list[Any] = []
+        self._left_out = 0
 
     def write(self, frame: np.ndarray) -> None:
-        if len(self._frames) < self._MAX_FRAMES:
-            self._frames.append(frame)
-
-    def close(self) -> None:
         from PIL import Image
 
-        if not self._frames:
-            return
-        images = [Image.fromarray(frame).quantize() for frame in self._frames]
-        images[0].save(self.path, save_all=True, append_images=images[1:], duration=self._frame_ms, loop=0)
+        if len(self._frames) < self._MAX_FRAMES:
+            self._frames.append(Image.fromarray(frame).quantize())  # a byte for each pixel
+        else:
+            self._left_out += 1
+
+    def close(self) -> None:
+        if self._left_out:
+            log.warning("%s has the first %d frames; without ffmpeg no more fit", self.path, self._MAX_FRAMES)
+        if self._frames:
+            first, *others = self._frames
+            first.save(self.path, save_all=True, append_images=others, duration=self._frame_ms, loop=0)
+
+
+def unused_path(path: Path) -> Path:
+    """`path`, or `name_2.mp4`, `name_3.mp4`, ... where it is there already."""
+    candidate, number = path, 1
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return candidate
 
 
 def enlarge(frame: np.ndarray) -> np.ndarray:

@@ -28,13 +28,18 @@ _Policy = TypeVar("_Policy", bound=Policy)
 def load_policy(cls: type[_Policy], path: str | Path, device: str, kind: str, plugins: Sequence[str]) -> _Policy:
     """What `Policy.load` does; see there."""
     saved = load_saved_policy(path, kind)
+    return policy_from(cls, saved, _plan_of(saved, plugins), device)
+
+
+def policy_from(cls: type[_Policy], saved: SavedPolicy, plan: ModelPlan, device: str) -> _Policy:
+    """The policy that a checkpoint holds, built from components that are resolved already."""
     with torch.inference_mode(False):  # whatever the caller is in the middle of, these are ordinary tensors
         observation_space, action_space = (
             space_from_json(_fact(saved, name)) for name in ("observation_space", "action_space")
         )
         cfg = AttrDict({**core_defaults(), **_fact(saved, "config")})  # an older run lacks what was added since
         policy = cls(
-            build_actor_critic(_plan_of(saved, plugins), cfg, observation_space, action_space),
+            build_actor_critic(plan, cfg, observation_space, action_space),
             action_space,
             observation_space,
             policy_version=int(saved.facts.get("policy_version", 0)),

@@ -29,6 +29,7 @@ from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.rollout.slots import SlotState, SlotTable
 from sf_core.runner.crew import Crew, Member
+from sf_core.runner.evaluations import Evaluations
 from sf_core.runner.layout import make_layout, place_groups
 from sf_core.runner.messages import (
     Attach,
@@ -72,7 +73,13 @@ class EngineError(RuntimeError):
 class ParallelRunner:
     """One run. Building it starts processes and builds the model; `run` is the first to write a file."""
 
-    def __init__(self, cfg: Config, plan: RunPlan, report_header: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        cfg: Config,
+        plan: RunPlan,
+        report_header: Sequence[str] = (),
+        evaluations: Evaluations | None = None,
+    ) -> None:
         plan.check_portable()
         if cfg.seed is None:
             cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
@@ -116,6 +123,7 @@ class ParallelRunner:
                 time_s=self._time.seconds,
                 counters=self._counters,
                 bottleneck=self._time.bottleneck,
+                evaluations=evaluations,
             )
         except BaseException:
             self.close()

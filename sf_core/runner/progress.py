@@ -41,6 +41,7 @@ class Progress:
         self._rate = RateMeter()
         self._seconds_before = seconds_before
         self._start_s = time.monotonic()
+        self._end_s: float | None = None
         self._start_env_steps = learner.env_steps
         self._training: Mapping[str, float] = {}
         self._samples = SampleCounts()
@@ -55,7 +56,11 @@ class Progress:
 
     @property
     def _session_s(self) -> float:
-        return time.monotonic() - self._start_s
+        return (self._end_s or time.monotonic()) - self._start_s
+
+    def training_ended(self) -> None:
+        """What is still done, evaluations for example, is no training time."""
+        self._end_s = self._end_s or time.monotonic()
 
     @property
     def session_fps(self) -> float:

@@ -6,6 +6,7 @@ Knows nothing of how experience is collected or policies improved.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from sf_core.learner.sample_counts import SampleCounts
 from sf_core.plugins.plan import RunPlan
 from sf_core.runner.checkpointing import CheckpointSchedule, SavedLearner
 from sf_core.runner.display import make_display
+from sf_core.runner.evaluations import Evaluated, Evaluations, NoEvaluations
 from sf_core.runner.observers import ObservedRun, ObserverHost, make_observers
 from sf_core.runner.progress import Progress
 from sf_core.runner.provenance import provenance
@@ -46,6 +48,7 @@ class RunRecords:
         time_s: seconds per part of the work so far.
         counters: numbers that the engine counts.
         bottleneck: one sentence on what limits the run; empty where there is nothing to say.
+        evaluations: of the run while it trains; None for none.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class RunRecords:
         time_s: Callable[[], Mapping[str, float]],
         counters: Callable[[], Mapping[str, int]],
         bottleneck: Callable[[], str] = str,
+        evaluations: Evaluations | None = None,
     ) -> None:
         self._cfg, self._plan, self._folder = cfg, plan, folder
         self._report_header = report_header
@@ -69,6 +73,7 @@ class RunRecords:
         self.observers = ObserverHost(self._run, strict=bool(cfg.strict_plugins))
         make_observers(cfg, plan, self.observers)
         self._display = make_display(cfg)
+        self._evaluations: Evaluations = evaluations or NoEvaluations()
         self._skipped_updates = 0
         self._num_iterations = 0
 
@@ -100,12 +105,14 @@ class RunRecords:
         self.progress.episodes.restore(self._checkpoints.episodes)
         self._next_show_s = time.monotonic()
         self._next_summary_s = self._next_show_s + cfg.experiment_summaries_interval
+        self._evaluations.begin(cfg, folder.path, folder.checkpoints(_POLICY), learner.env_steps)
         self.observers.on_start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._evaluations.abandon()
         self._summaries.close()
         self._display.stop()
         if self._log_file is not None:
@@ -123,13 +130,16 @@ class RunRecords:
         self._skipped_updates += skipped_updates
         self._num_iterations += 1
         self.observers.on_train_step(_POLICY, scalars)
+        to_be_evaluated = self._evaluations.wants_checkpoint(self._learner.env_steps)
         self._checkpoints.after_iteration(self.progress.episodes, self.progress.seconds, self._saved)
-        if self.observers.take_checkpoint_request():
+        if self.observers.take_checkpoint_request() or to_be_evaluated:
             self._checkpoints.save(self.progress.episodes, self.progress.seconds, self._saved)
         self.tick()
 
     def tick(self) -> None:
         """Write and show the newest numbers where the last ones are old enough. Cheap enough for every step."""
+        if (evaluated := self._evaluations.finished()) is not None:
+            self._write_evaluation(evaluated)
         now = time.monotonic()
         if now >= self._next_summary_s:
             self._next_summary_s = now + self._cfg.experiment_summaries_interval
@@ -162,8 +172,13 @@ class RunRecords:
             self._checkpoints.wait()
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
+        self._training_ended()
         extra: dict[str, float] = {}
         try:
+            if status is ExperimentStatus.SUCCESS and self._num_iterations:
+                for evaluated in self._evaluations.finish(self._checkpoints.newest):
+                    self._write_evaluation(evaluated)
+            self._evaluations.abandon()
             extra = self.observers.summaries(_POLICY, self._learner.env_steps)
             self.observers.on_stop(status)
         except Exception:  # a critical observer must not keep the result from being written
@@ -186,12 +201,27 @@ class RunRecords:
         log.info("%s: %s", status.name.capitalize(), reason)
         return status
 
+    def _training_ended(self) -> None:
+        """What is still waited for, evaluations for example, is no time of training."""
+        self.progress.training_ended()
+        time_s, bottleneck = dict(self._time_s()), self._bottleneck()
+        self._time_s, self._bottleneck = (lambda: time_s), (lambda: bottleneck)
+
     def _saved(self, path: Path) -> None:
+        self._evaluations.checkpoint_saved(path)
         self.observers.on_checkpoint(_POLICY, path)
 
-    def _write_summary(self) -> Report:
+    def _write_evaluation(self, evaluated: Evaluated) -> None:
+        """Its scalars belong to the steps behind its checkpoint, its line to this moment."""
+        self._summaries.write_scalars(evaluated.scalars(), evaluated.env_steps)
+        self._write_summary(evaluated)
+
+    def _write_summary(self, evaluated: Evaluated | None = None) -> Report:
         report = self._report(self.observers.summaries(_POLICY, self._learner.env_steps))
-        self._run.metrics = report.scalars()
+        if evaluated is not None:
+            report = dataclasses.replace(report, evaluation=evaluated.to_json())
+        last = self._evaluations.last
+        self._run.metrics = {**report.scalars(), **(last.scalars() if last else {})}
         self._summaries.write(report)
         self.progress.summary_written()
         return report
@@ -216,4 +246,5 @@ class RunRecords:
             "seed": self._cfg.seed,
             "checkpoint": newest.name if newest else None,
             **report.counters,
+            **({"eval": self._evaluations.last.to_json()} if self._evaluations.last else {}),
         }

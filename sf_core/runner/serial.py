@@ -14,6 +14,7 @@ from sf_core.cfg.config import Config
 from sf_core.learner.nonfinite import BadBatches
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
+from sf_core.runner.evaluations import Evaluations
 from sf_core.runner.process import available_cores
 from sf_core.runner.records import RunRecords
 from sf_core.runner.run_folder import RunFolder
@@ -36,7 +37,13 @@ _PARTS_OF_TIME = ("other", "env", "inference", "learner")
 class SerialRunner:
     """One run in this process. Building it makes environments and model; `run` is the first to write a file."""
 
-    def __init__(self, cfg: Config, plan: RunPlan, report_header: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        cfg: Config,
+        plan: RunPlan,
+        report_header: Sequence[str] = (),
+        evaluations: Evaluations | None = None,
+    ) -> None:
         keep_freed_memory()
         if cfg.seed is None:
             cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
@@ -62,6 +69,7 @@ class SerialRunner:
             time_s=lambda: self._clock.snapshot(),
             counters=parts.counters,
             bottleneck=lambda: serial_bottleneck(self._clock.snapshot()),
+            evaluations=evaluations,
         )
 
     def run(self) -> ExperimentStatus:

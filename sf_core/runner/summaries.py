@@ -49,6 +49,8 @@ class Report:
     """Of the steps trained on since the last summary."""
     bottleneck: str = ""
     """What limits a parallel run, and the flag to turn."""
+    evaluation: Mapping[str, Any] | None = None
+    """The result of an evaluation that came in at this moment."""
 
     @property
     def reward_mean(self) -> float:
@@ -109,6 +111,7 @@ class Report:
             },
             "time": {name: round(seconds, 3) for name, seconds in self.time_s.items()},
             **({"bottleneck": self.bottleneck} if self.bottleneck else {}),
+            **({"eval": self.evaluation} if self.evaluation else {}),
         }
 
 
@@ -133,6 +136,12 @@ class SummaryWriter:
             self._events.add_event(event)
             self._metrics.write(line)
             self._metrics.flush()
+
+    def write_scalars(self, scalars: Mapping[str, float], env_steps: int) -> None:
+        """Scalars of their own, at other env steps than the reports."""
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if math.isfinite(value)]
+        with self._training_goes_on():
+            self._events.add_event(Event(wall_time=time.time(), step=env_steps, summary=Summary(value=values)))
 
     def close(self) -> None:
         """Flush and close both files."""

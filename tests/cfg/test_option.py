@@ -104,7 +104,7 @@ def test_no_flag_is_declared_twice():
 # Sample Factory's command line (its reference lists 134 flags) with its defaults, but for those that differ on purpose.
 TEXT = """
 algo=APPO env=None experiment=default_experiment restart_behavior=resume seed=None num_policies=1 async_rl=True
-serial_mode=False batched_sampling=False num_batches_to_accumulate=1 worker_num_splits=2 policy_workers_per_policy=1
+serial_mode=False batched_sampling=False worker_num_splits=2 policy_workers_per_policy=1
 max_policy_lag=1000 batch_size=1024 num_batches_per_epoch=1 num_epochs=1 rollout=32 recurrence=-1
 shuffle_minibatches=False gamma=0.99 reward_scale=1.0 reward_clip=1000.0 value_bootstrap=False
 normalize_returns=True exploration_loss_coeff=0.003 value_loss_coeff=0.5 kl_loss_coeff=0.0 exploration_loss=entropy
@@ -137,6 +137,7 @@ OTHER_DEFAULT = {
     "train_dir",
     "num_workers",
     "num_envs_per_worker",
+    "num_batches_to_accumulate",
     "sample_env_episodes",
     "wandb_dir",
 }

@@ -1,37 +1,107 @@
-from __future__ import annotations
+"""A policy plays in envs of this process: whole episodes, memory, what it was told."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
 
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.single import SingleEnvs
+from sf_core.envs.adapters.vector import VectorEnvs
+from sf_core.envs.env_utils import TrainingInfoInterface
 from sf_core.envs.spaces import action_parts
-from sf_core.eval.evaluate import Evaluation, evaluate
-from sf_core.sampler.messages import FinishedEpisode
-from sf_core.testing.fake_policy import CountingPolicy
-from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, Script
+from sf_core.eval.evaluate import evaluate, play
+from sf_core.plugins.plan import EnvError
+from sf_core.testing.fake_policy import CountingPolicy, counting_value
+from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script
 from sf_core.utils.errors import UsageError
 
-
-def episode(**extra_stats: float) -> FinishedEpisode:
-    return FinishedEpisode(agent=0, policy_id=0, reward=1.0, length=5, extra_stats=extra_stats)
+SCRIPT = Script()
 
 
-def test_statistics_of_the_env_are_averaged_over_the_episodes_that_reported_them():
-    evaluation = Evaluation([episode(kills=1.0, place=2.0), episode(kills=4.0), episode()])
-    assert evaluation.extra_stats == {"kills": 2.5, "place": 2.0}
+def single(num_envs):
+    return SingleEnvs([CountingEnv(index) for index in range(num_envs)], seed=0)
 
 
-def test_an_env_that_reports_nothing_has_no_statistics_of_its_own():
-    assert Evaluation([episode()]).extra_stats == {}
+def vector(mode):
+    return lambda num_envs: VectorEnvs(CountingVectorEnv(num_envs, mode), seed=0)
+
+
+def policy_for(envs, rnn_size=1):
+    return CountingPolicy(action_parts(envs.action_space), 2, rnn_size=rnn_size)
+
+
+@pytest.mark.parametrize(
+    "make", [single, *map(vector, gym.vector.AutoresetMode)], ids=["single", "next", "same", "disabled"]
+)
+def test_every_kind_of_env_contributes_its_first_whole_episodes(make):
+    envs = make(3)
+    evaluation = evaluate(policy_for(envs), envs, 8, seed=1)
+    played = [(one.env, one.number) for one in evaluation.episodes]
+    assert played == [(env, number) for env, share in enumerate((3, 3, 2)) for number in range(share)]
+    assert evaluation.rewards.tolist() == [SCRIPT.episode_return(env, number) for env, number in played]
+    assert evaluation.lengths.tolist() == [SCRIPT.length(env, number) for env, number in played]
+
+
+def test_each_agent_contributes_to_each_game():
+    envs = MultiAgentEnvs([CountingMultiAgentEnv(2), CountingMultiAgentEnv(2, first_env_id=2)], seed=0)
+    evaluation = evaluate(policy_for(envs), envs, 4, seed=1)
+    for one in evaluation.episodes:
+        assert one.reward == SCRIPT.episode_return(2 * one.env + one.agent, one.number)
+    assert len(evaluation.episodes) == 8
+    assert evaluation.summary()["episodes"] == 4
+
+
+def test_memory_begins_anew_with_every_episode():
+    envs, moments = single(2), []
+    for moment in play(policy_for(envs), envs, seed=1, keep_observation=True):
+        env_id, episode, step = moment.observation["obs"].T
+        # the state counts the steps that are remembered: as many as the episode has had
+        expected = counting_value(env_id, episode, step, state=step)
+        np.testing.assert_allclose(moment.output.value.numpy(), expected)
+        moments.append(moment)
+        if len(moments) == 12:
+            break
+    assert moments[0].observation["obs"].tolist() == [[0, 0, 0], [1, 0, 0]]  # kept, not overwritten
+
+
+def test_an_action_is_repeated_until_the_episode_ends():
+    envs = SingleEnvs([env := CountingEnv(0)], seed=0)  # episodes of 3, 5 and 4 steps
+    for number, _ in enumerate(play(policy_for(envs), envs, seed=1, action_repeat=2), 1):
+        if number == 8:
+            break
+    # observed steps 0 and 2, then 0, 2 and 4; the action is the step modulo 2
+    assert [int(action) for action in env.actions] == [0, 0, 0, 0, 0, 0, 0, 0]
+    assert envs._observation["obs"][0].tolist() == [0, 2, 0]
+
+
+def test_what_an_env_raises_names_it():
+    class Broken(CountingEnv):
+        def step(self, action):
+            raise RuntimeError("the maze collapsed")
+
+    envs = SingleEnvs([Broken(0)], seed=0, name="maze")
+    with pytest.raises(EnvError, match="'maze' failed: RuntimeError: the maze collapsed"):
+        evaluate(policy_for(envs), envs, 1, seed=1)
+
+
+def test_an_env_with_a_curriculum_hears_how_far_training_was():
+    class Curriculum(CountingEnv, TrainingInfoInterface):
+        def __init__(self):
+            CountingEnv.__init__(self, 0)
+            TrainingInfoInterface.__init__(self)
+
+    env = Curriculum()
+    envs = SingleEnvs([env], seed=0)
+    evaluate(policy_for(envs), envs, 2, seed=1, env_steps=12345)
+    assert env.training_info["approx_total_training_steps"] == 12345
 
 
 class Watched(CountingPolicy):
     """Notes the state that each agent acts with."""
 
-    def __init__(self, vector):
-        super().__init__(action_parts(vector.action_space), 2)
+    def __init__(self, envs):
+        super().__init__(action_parts(envs.action_space), 2)
         self.states = []
 
     def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
@@ -40,27 +110,24 @@ class Watched(CountingPolicy):
 
 
 def test_an_agent_that_sits_out_remembers_what_it_did():
-    vector = MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(7,)), inactive=(1, 3, 4))])
-    policy = Watched(vector)
-    evaluate(policy, vector, 2, seed=0)  # an episode of 7 steps is over after 9, as two of them are sat out
+    envs = MultiAgentEnvs([CountingMultiAgentEnv(2, Script(lengths=(7,)), inactive=(1, 3, 4))])
+    policy = Watched(envs)
+    evaluate(policy, envs, 1, seed=0)  # an episode of 7 steps is over after 9, as two of them are sat out
     first, second = zip(*policy.states, strict=True)
     assert list(first) == [0, 1, 2, 3, 4, 5, 6, 0, 1]
     assert list(second) == [0, 1, 2, 2, 2, 3, 4, 5, 6]
 
 
-class Forgetful(Watched):
-    """Whose state is not a number from the second step of an episode on."""
-
-    def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
-        output = super().act_batch(observation, rnn_state, deterministic, generator)
-        output.rnn_state[observation["obs"][:, 2] >= 1] = float("nan")
-        return output
-
-
 def test_a_state_that_is_not_finite_ends_with_its_episode():
-    vector = SingleEnvs([CountingEnv(0, Script(lengths=(3,)))])
-    policy = Forgetful(vector)
-    evaluate(policy, vector, 2, seed=0)
+    class Forgetful(Watched):
+        def act_batch(self, observation, rnn_state, deterministic=False, generator=None):
+            output = super().act_batch(observation, rnn_state, deterministic, generator)
+            output.rnn_state[observation["obs"][:, 2] >= 1] = float("nan")
+            return output
+
+    envs = SingleEnvs([CountingEnv(0, Script(lengths=(3,)))])
+    policy = Forgetful(envs)
+    evaluate(policy, envs, 2, seed=0)
     np.testing.assert_array_equal(np.ravel(policy.states), [0, 1, np.nan] * 2)
 
 
@@ -80,6 +147,6 @@ class Stuck(CountingEnv):
 
 
 def test_a_mask_that_leaves_no_choice_is_an_error_that_names_the_env():
-    vector = SingleEnvs([Stuck()], name="maze")
+    envs = SingleEnvs([Stuck()], name="maze")
     with pytest.raises(UsageError, match="env 'maze' returned the observation 'action_mask' with no legal choice"):
-        evaluate(Watched(vector), vector, 1, seed=0)
+        evaluate(Watched(envs), envs, 1, seed=0)

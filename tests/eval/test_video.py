@@ -4,8 +4,9 @@ import sys
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
-from sf_core.eval.video import VideoWriter, enlarge
+from sf_core.eval.video import VideoWriter, enlarge, unused_path
 
 
 def frames(count, height=50, width=80):
@@ -46,8 +47,6 @@ def test_without_an_encoder_a_gif_is_written_instead(tmp_path, monkeypatch):
     with VideoWriter(tmp_path / "replay.mp4", fps=10) as video:
         for frame in frames(5):
             video.write(frame)
-    from PIL import Image
-
     assert video.path == tmp_path / "replay.gif"
     with Image.open(video.path) as image:
         assert image.n_frames == 5
@@ -57,3 +56,21 @@ def test_without_an_encoder_a_gif_is_written_instead(tmp_path, monkeypatch):
 def test_importing_the_writer_needs_no_encoder():
     code = "import sys, sf_core.eval.video; sys.exit('imageio_ffmpeg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_gif_is_streamed_with_its_own_colours(tmp_path):
+    with VideoWriter(tmp_path / "replay.gif", fps=20) as video:
+        for frame in frames(6):
+            video.write(frame)
+    with Image.open(video.path) as image:
+        shown = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+        assert image.info["duration"] == 50
+    red_share = [float((frame[..., 0] > 128).mean()) for frame in shown]
+    assert red_share == pytest.approx([(index + 1) / 6 for index in range(6)], abs=0.03)
+
+
+def test_a_name_that_is_taken_is_counted_up(tmp_path):
+    for expected in ("replay.mp4", "replay_2.mp4", "replay_3.mp4"):
+        path = unused_path(tmp_path / "replay.mp4")
+        assert path.name == expected
+        path.touch()

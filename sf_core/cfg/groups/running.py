@@ -114,8 +114,19 @@ EVALUATION = OptionGroup(
             short=("--sample_env_episodes",),
             evaluation=True,
             per_command=True,
-            help="whole episodes to play; not set means 100 for sf-eval and no limit for sf-enjoy",
+            help="whole episodes to play, games where several agents play together; not set means 100 for sf-eval and "
+            "no limit for sf-enjoy",
             differs="new; --sample_env_episodes is another spelling of it",
+        ),
+        Option(
+            name="checkpoint",
+            type=STR,
+            default=None,
+            evaluation=True,
+            per_command=True,
+            help="the checkpoint to evaluate, by the name of its folder or a path; not set means "
+            "--load_checkpoint_kind",
+            differs="new",
         ),
         Option(
             name="json",
@@ -127,12 +138,14 @@ EVALUATION = OptionGroup(
             differs="new",
         ),
         Option(
-            name="eval_deterministic",
-            type=BOOL,
-            default=False,
+            name="output",
+            type=STR,
+            default=[],
+            many=True,
             evaluation=True,
             per_command=True,
-            help="the most likely action instead of a sampled one",
+            help="files for every episode of sf-eval: a table (.csv), or the result with its episodes (.json)",
+            differs="new",
         ),
         Option(
             name="policy_index",
@@ -150,7 +163,19 @@ EVALUATION = OptionGroup(
             low=1,
             evaluation=True,
             per_command=True,
-            help="frame skip while evaluating, a divisor of env_frameskip; actions are repeated to make up for it",
+            help="frame skip of sf-enjoy, a divisor of env_frameskip; actions are repeated to make up for it, so that "
+            "more frames are shown",
+        ),
+        Option(
+            name="render_action_repeat",
+            type=INT,
+            default=None,
+            low=1,
+            evaluation=True,
+            per_command=True,
+            help="frames that sf-enjoy shows of each action, a divisor of env_frameskip: another way to say "
+            "--eval_env_frameskip",
+            differs="new",
         ),
         Option(
             name="max_num_frames",
@@ -177,7 +202,8 @@ EVALUATION = OptionGroup(
             low=0,
             evaluation=True,
             per_command=True,
-            help="frames shown per second; 0 means as fast as they come",
+            help="frames per second, in a window and in videos; 0 means the pace of the environment",
+            differs="0 is real time (there: as fast as they come)",
         ),
         Option(
             name="no_render",
@@ -197,6 +223,15 @@ EVALUATION = OptionGroup(
             differs="needs no display and no ffmpeg on the system",
         ),
         Option(
+            name="overlay",
+            type=BOOL,
+            default=False,
+            evaluation=True,
+            per_command=True,
+            help="beside each frame: what the policy saw, how probable it found each action, and its value",
+            differs="new",
+        ),
+        Option(
             name="video_frames",
             type=INT,
             default=1_000_000_000,
@@ -211,7 +246,17 @@ EVALUATION = OptionGroup(
             default=None,
             evaluation=True,
             per_command=True,
-            help="file name of the video; not set means replay.mp4",
+            help="file name of the video; not set means replay.mp4. A video that is there already is kept",
+        ),
+        Option(
+            name="video_format",
+            type=STR,
+            default=None,
+            choices=("mp4", "gif"),
+            evaluation=True,
+            per_command=True,
+            help="mp4 or gif; not set means the ending of --video_name, or mp4",
+            differs="new",
         ),
         Option(
             name="csv_folder_name",
@@ -219,8 +264,7 @@ EVALUATION = OptionGroup(
             default=None,
             evaluation=True,
             per_command=True,
-            unavailable="no CSV file is written; use --json",
-            help="folder for a table of the episodes",
+            help="folder for a table of the episodes of sf-eval, eval_p0.csv, below that of the run",
         ),
         Option(
             name="push_to_hub",

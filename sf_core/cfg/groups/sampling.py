@@ -70,7 +70,7 @@ ENGINE = OptionGroup(
             low=1,
             help="filled datasets, the one in training among them, before sampling pauses: fewer mean younger data; "
             f"{_PARALLEL}",
-            differs="1 (there 2): data are one dataset old instead of two, and sampling never waits longer than the learner",
+            differs="there 2; with 1 data are one dataset old, and sampling waits only where the learner cannot keep up",
         ),
         Option(
             name="torch_threads",

@@ -76,3 +76,11 @@ def first_frame(frames: Any) -> np.ndarray | None:
 def render_fps(env: Any) -> float:
     """Frames a second at which the env's pictures should be shown; 30 if it does not say."""
     return float((getattr(env, "metadata", None) or {}).get("render_fps") or 30.0)
+
+
+def draws_itself(env: Any) -> bool:
+    """Whether an env in render mode "human" keeps to Gymnasium's contract for it, which it declares by naming the mode.
+
+    It then draws with every step and keeps its own time; asking it to draw once more would halve its speed.
+    """
+    return "human" in ((getattr(env, "metadata", None) or {}).get("render_modes") or ())

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from sf_core.envs.adapters.common import first_frame, observation_arrays, render_fps, reset_env, tell_whose
+from sf_core.envs.adapters.common import (
+    draws_itself,
+    first_frame,
+    observation_arrays,
+    render_fps,
+    reset_env,
+    tell_whose,
+)
 from sf_core.envs.checks import check_pair, flat_spaces
 from sf_core.envs.env_utils import TrainingInfoInterface, find_interface
 from sf_core.envs.seeding import SeedSource
@@ -49,6 +56,7 @@ class ListedEnvs:
         self.action_space = first.action_space
         self.render_mode: str | None = getattr(first, "render_mode", None)
         self.render_fps = render_fps(first)
+        self._draws_itself = self.render_mode == "human" and draws_itself(first)
         for index, env in enumerate(self._envs):
             if env.observation_space != self._raw_observation_space or env.action_space != self.action_space:
                 raise UsageError(
@@ -97,7 +105,7 @@ class ListedEnvs:
 
     def render(self) -> np.ndarray | None:
         """See `AgentVector.render`."""
-        return first_frame(self._envs[0].render())
+        return None if self._draws_itself else first_frame(self._envs[0].render())
 
     def close(self) -> None:
         """See `AgentVector.close`."""
