@@ -1,10 +1,12 @@
-"""A player in a process of its own, for games of several: the engines of a game wait for each other, and what the
-vizdoom package does when one of them dies must not reach the process that plays.
+"""A player in a process of its own, so that a game of several survives the death of any engine.
+
+The engines of a game wait for each other, and the vizdoom package can hang or crash once one of them is gone; here it
+does so in a process that is thrown away.
 
 What comes in: how to make a `Player`, and calls of its methods. What leaves: their results, and what the player saw
-after each. Both ends are here: `RemotePlayer` is used by the environment, `main` is the program of the small process,
-which imports neither torch nor Gymnasium. It ends with its pipe: when the environment closes it or is killed, a thread
-that only listens kills the engine, removes its traces and leaves at once, whatever the vizdoom package is doing.
+after each. Both ends are here: the environment has `RemotePlayer`; `main` is the program of the small process, which
+imports neither torch nor Gymnasium. It ends with its pipe: when the environment closes it or is killed, a thread that
+only listens kills the engine, removes its traces and leaves at once, whatever the vizdoom package is doing.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from sf_plugins_vizdoom.screen import Pixels
 
 LONGEST_END_S = 5.0  # for a process to remove its traces; after that it is killed
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from sf_plugins_vizdoom.remote_player import main; main({descriptor})"
+_leaving = threading.Lock()  # for whoever comes first; it is never given back
 
 
 class PlayerLost(RuntimeError):  # noqa: N818 - it says what is the matter
@@ -217,5 +220,6 @@ def _listen(pipe: Connection, calls: SimpleQueue[tuple[str, Sequence[Any]]], pla
 
 
 def _leave(player: Player) -> NoReturn:
+    _leaving.acquire()
     player.engine.abandon()
     os._exit(0)
