@@ -30,7 +30,7 @@ def failures(curves: Curves) -> list[str]:
 
 
 def write(curves: Curves, folder: Path) -> None:
-    """`learning.json`, `learning.md` and the two pictures, into `folder`; what an earlier call measured stays in them."""
+    """`learning.json`, `learning.md`, two pictures, into `folder`; what an earlier call measured stays in them."""
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "learning.json"
     earlier: Curves = json.loads(data.read_text()) if data.exists() else {}

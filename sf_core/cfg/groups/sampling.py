@@ -70,7 +70,7 @@ ENGINE = OptionGroup(
             low=1,
             help="filled datasets, the one in training among them, before sampling pauses: fewer mean younger data; "
             f"{_PARALLEL}",
-            differs="there 2; with 1 data are one dataset old, and sampling waits only where the learner cannot keep up",
+            differs="there 2; with 1, data are one dataset old, and sampling waits only for a slower learner",
         ),
         Option(
             name="torch_threads",
