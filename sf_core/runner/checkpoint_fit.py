@@ -102,7 +102,9 @@ def _brief(space: Any) -> str:
     """A space's JSON in a few words."""
     if not isinstance(space, dict):
         return "none"
-    if space.get("type") in ("Dict", "Tuple"):
-        return f"{space['type']} of {len(space.get('spaces', ()))}"
+    if space.get("type") == "Dict":
+        return ", ".join(f"{key} {_brief(child)}" for key, child in space.get("spaces", ()))
+    if space.get("type") == "Tuple":
+        return ", ".join(map(_brief, space.get("spaces", ())))
     sizes = {key: value for key, value in space.items() if key in ("n", "nvec", "shape")}
     return f"{space.get('type')} {' '.join(str(value) for value in sizes.values())}"
