@@ -111,7 +111,7 @@ def test_a_run_that_is_continued_unchanged_shows_no_changes(copy, caplog):
 
 
 def test_reports_of_steps_that_are_done_again_are_not_there_twice(copy):
-    train(copy, iterations=6, *("--keep_checkpoints=5",))
+    train(copy, "--keep_checkpoints=5", iterations=6)
     shutil.rmtree(checkpoint_of(copy))  # as if the run had been killed before it was saved
     train(copy, iterations=4)
     steps = [json.loads(line)["env_steps"] for line in (copy / "exp" / "metrics.jsonl").read_text().splitlines()]

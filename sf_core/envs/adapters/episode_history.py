@@ -117,7 +117,7 @@ class EpisodeHistory:
         """This is where things stand, with `observation` as what to act on next."""
         now, most = self._now, MOST_STEPS // len(self._envs)
         needed = min((start.first_step for start in self._starts if start is not None), default=now)
-        needed = max(needed, now - most)
+        needed = max(needed, now - most, self._first)
         del self._actions[: needed - self._first]
         self._first = needed
         self._marked = (now, list(self._starts), {key: array.copy() for key, array in observation.items()})
@@ -140,7 +140,7 @@ class EpisodeHistory:
                 {
                     "steps": now - start.first_step,
                     "seed": start.seed,
-                    "np_random": start.np_random,
+                    "np_random": _without_arrays(start.np_random, f"np_random.{index}", arrays),
                     "training_info": start.training_info,
                     "played": action_space.to_jsonable(start.played),
                     "wrappers": _without_arrays(start.wrappers, f"wrapper.{index}", arrays),
@@ -162,7 +162,7 @@ def prepare_replay(env: Any, facts: Mapping[str, Any], arrays: Mapping[str, np.n
     if (generator is None) != (facts["np_random"] is None):
         raise ValueError("only one of them has np_random")
     if generator is not None:
-        restore_random_state_of(generator, facts["np_random"])
+        restore_random_state_of(generator, _with_arrays(facts["np_random"], arrays))
 
 
 def actions_of(saved: SavedEpisodes) -> list[list[Actions]]:
@@ -195,6 +195,8 @@ def _generator_of(env: Any) -> np.random.Generator | None:
 def _without_arrays(data: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """`data` with its arrays moved to `arrays`, and their names in their place."""
     if isinstance(data, np.ndarray):
+        if data.dtype.name in ("uint16", "uint32", "uint64"):  # of generators; not every format of tensors has these
+            return data.tolist()
         arrays[name] = data
         return {"array": name}
     if isinstance(data, dict):

@@ -18,7 +18,9 @@ import numpy as np
 
 _LARGEST_ARRAY = 1 << 16  # bytes
 _DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "float16", "float32", "float64")
-_OF_EVERY_WRAPPER = ("env", "_action_space", "_observation_space", "_metadata", "_cached_spec")
+_ARRAYS = (np.ndarray, np.generic)
+_TEXTS = (str, dict, list, tuple)  # of no interest, and told apart quickly
+_OF_EVERY_WRAPPER = ("env", "_saved_kwargs", "_action_space", "_observation_space", "_metadata", "_cached_spec")
 
 WrapperData = list[dict[str, Any]]
 """For each wrapper, outermost first: attribute -> number, array, state of a generator, or a dict of the first two."""
@@ -60,8 +62,8 @@ def restore_wrapper_data(env: Any, data: WrapperData) -> None:
 
 
 def random_state_of(generator: np.random.Generator) -> dict[str, Any]:
-    """The state of a generator in plain numbers and lists."""
-    return dict(_plain(generator.bit_generator.state))
+    """The state of a generator: nested dicts of texts, whole numbers and arrays of them."""
+    return dict(generator.bit_generator.state)
 
 
 def restore_random_state_of(generator: np.random.Generator, state: Any) -> None:
@@ -74,10 +76,12 @@ def restore_random_state_of(generator: np.random.Generator, state: Any) -> None:
 
 def _data_of(value: Any) -> Any:
     """`value` as data, or None where it is left out."""
-    if isinstance(value, np.random.Generator):
-        return {"random": random_state_of(value)}
+    if value is None or isinstance(value, _TEXTS):
+        return None
     if _is_number(value):
         return _number(value)
+    if isinstance(value, np.random.Generator):
+        return {"random": random_state_of(value)}
     if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
         fields = vars(value)
         if fields and all(_is_number(field) for field in fields.values()):
@@ -86,13 +90,13 @@ def _data_of(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, _ARRAYS):
         return value.dtype.name in _DTYPES and value.nbytes <= _LARGEST_ARRAY
-    return isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _number(value: Any) -> Any:
-    return np.array(value) if isinstance(value, np.ndarray | np.generic) else value
+    return np.array(value) if isinstance(value, _ARRAYS) else value
 
 
 def _put_back(owner: Any, name: str, saved: Any) -> None:
@@ -115,11 +119,3 @@ def _put_back(owner: Any, name: str, saved: Any) -> None:
         attributes[name] = saved[()] if saved.ndim == 0 and not isinstance(present, np.ndarray) else saved.copy()
     else:
         attributes[name] = saved
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return value.item() if isinstance(value, np.generic) else value
