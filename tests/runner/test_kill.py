@@ -38,24 +38,21 @@ DATASET = 64
 def start(tmp_path, *flags):
     program = "import sys; from sf_core.cli.train import main; sys.exit(main())"
     command = [sys.executable, "-c", program, *FLAGS, f"--train_dir={tmp_path}", *flags]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    with (tmp_path / "output.txt").open("w") as output:
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def finish(process):
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors.decode()
+def output_of(tmp_path):
+    return (tmp_path / "output.txt").read_text()
 
 
-def wait_for_training(process, log, starts):
-    """Until the log says once more that the run starts or continues."""
-    while process.poll() is None:
-        if log.exists() and sum(log.read_text().count(word) for word in ("Starting ", "Continuing ")) > starts:
-            return
-        time.sleep(0.02)
-    raise AssertionError(process.stderr.read().decode())
+def starts_in(log):
+    text = log.read_text() if log.exists() else ""
+    return text.count(" Starting ") + text.count(" Continuing ")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", ["serial", "parallel"])
 def test_ten_kills_lose_nothing_that_was_saved(tmp_path, mode):
     rng = random.Random(7)
@@ -64,15 +61,14 @@ def test_ten_kills_lose_nothing_that_was_saved(tmp_path, mode):
     log, checkpoints = folder / "sf_log.txt", folder / "checkpoint_p0"
     newest = -1
     for kill in range(KILLS):
-        starts = sum(log.read_text().count(word) for word in ("Starting ", "Continuing ")) if log.exists() else 0
+        starts = starts_in(log)
         process = start(tmp_path, *flags)
-        if kill % 5:
-            wait_for_training(process, log, starts)
-            delay = rng.uniform(0, 5)
-        else:
-            delay = rng.uniform(0, 3)  # while it starts
+        while kill % 5 and starts_in(log) == starts:  # the others are killed while they start
+            assert process.poll() is None, output_of(tmp_path)
+            time.sleep(0.02)
+        delay = rng.uniform(0, 5)
         time.sleep(delay)
-        assert process.poll() is None, process.stderr.read().decode()
+        assert process.poll() is None, output_of(tmp_path)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         saved = [read_checkpoint(path) for path in find_checkpoints(checkpoints, "latest")]  # all of them are whole
@@ -82,7 +78,7 @@ def test_ten_kills_lose_nothing_that_was_saved(tmp_path, mode):
         newest = max(versions, default=-1)
     assert newest > 0
     target = saved[0].env_steps + 20 * DATASET
-    finish(start(tmp_path, *flags, f"--train_for_env_steps={target}"))
+    assert start(tmp_path, *flags, f"--train_for_env_steps={target}").wait() == 0, output_of(tmp_path)
     result = json.loads((folder / "result.json").read_text())
     assert (result["status"], result["env_steps"]) == ("success", target)
     steps = [json.loads(line)["env_steps"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -91,7 +87,8 @@ def test_ten_kills_lose_nothing_that_was_saved(tmp_path, mode):
     print(f"ended at {target} env steps, resumed_exactly={result['resumed_exactly']}")
     assert result["resumed_exactly"] is (mode == "serial")
     if mode == "serial":
-        finish(start(tmp_path, "--serial_mode=True", "--experiment=whole", f"--train_for_env_steps={target}"))
+        whole = ("--serial_mode=True", "--experiment=whole", f"--train_for_env_steps={target}")
+        assert start(tmp_path, *whole).wait() == 0, output_of(tmp_path)
         for file in ("model.safetensors", "optimizer.safetensors", "sampler.safetensors"):
             killed, whole = (
                 (tmp_path / name / "checkpoint_p0" / result["checkpoint"] / file).read_bytes()

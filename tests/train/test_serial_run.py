@@ -100,6 +100,7 @@ def test_checkpoints_hold_tensors_and_json_only(trained):
         "checkpoint.json",
         "model.safetensors",
         "optimizer.safetensors",
+        "sampler.safetensors",
     ]
     assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())
 
