@@ -5,7 +5,6 @@ Comes in: where the run would be. Leaves: values by name, or a sentence about a 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +83,8 @@ def changes_of_this_command(cfg: Config) -> list[Change]:
 
 def seed_of(cfg: Config) -> int:
     """The seed of a run that was given none: the one it began with if it is continued, a new one otherwise."""
+    import secrets  # brings hashes and generators; only here, since a command line needs none
+
     before = _continued(cfg)
     return secrets.randbelow(_MAX_SEED) if before is None or before.seed is None else int(before.seed)
 
