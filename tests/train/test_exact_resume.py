@@ -128,6 +128,10 @@ def make_wrapped(full_env_name, cfg, env_config, render_mode=None):
     return gymnasium.wrappers.NormalizeReward(env)
 
 
+def make_vector(full_env_name, cfg, env_configs, render_mode=None):
+    return gymnasium.make_vec("CartPole-v1", num_envs=len(env_configs), vectorization_mode="vector_entry_point")
+
+
 class HiddenState(gymnasium.Env):
     """Draws from a generator that nobody can see."""
 
@@ -151,6 +155,7 @@ class HiddenState(gymnasium.Env):
 @pytest.fixture
 def registered():
     register_env("wrapped", make_wrapped)
+    register_env("vector", make_wrapped, vector_factory=make_vector)
     register_env("hidden", lambda *args, **kwargs: HiddenState())
     yield
     forget_registrations()
@@ -173,6 +178,16 @@ def test_a_simulator_with_hidden_state_begins_new_episodes_and_the_result_says_s
     assert result_of(tmp_path)["env_steps"] == 8 * DATASET
     # once it is not the run that was not stopped, it never is again
     train(tmp_path, *flags, iterations=10)
+    assert result_of(tmp_path)["resumed_exactly"] is False
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_native_vector_environment_begins_new_episodes(tmp_path, caplog):
+    flags = ("--env=vector", "--use_rnn=False")
+    train(tmp_path, *flags, iterations=2)
+    assert set(files_of(tmp_path)) == {"model.safetensors", "optimizer.safetensors"}
+    train(tmp_path, *flags, iterations=4)
+    assert "New episodes begin: only single environments can be played again" in caplog.text
     assert result_of(tmp_path)["resumed_exactly"] is False
 
 
