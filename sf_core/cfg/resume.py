@@ -6,6 +6,7 @@ Comes in: where the run would be. Leaves: values by name, or a sentence about a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sf_core.cfg.config import Config
@@ -15,6 +16,7 @@ from sf_core.cfg.saved import config_path, read_config
 from sf_core.utils.errors import UsageError
 
 _PLACE = ("train_dir", "experiment")  # a run may have been moved or renamed; where it was found is where it is
+_MAX_SEED = 2**31
 _OF_THE_MACHINE = (
     "device",
     "seed",
@@ -55,16 +57,48 @@ def values_to_continue(cfg: Config, evaluation: bool) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if name not in left_out}
 
 
+@dataclass(frozen=True)
+class Change:
+    """One option whose value is another one than it was."""
+
+    name: str
+    before: Any
+    now: Any
+
+
+def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """What describes the run and is not what it was, by name; options that only one of the two has are left out."""
+    left_out = {option.name for option in core_options().values() if option.per_command} | set(_PLACE)
+    names = sorted((before.keys() & now.keys()) - left_out)
+    return [Change(name, before[name], now[name]) for name in names if before[name] != now[name]]
+
+
+def changes_of_this_command(cfg: Config) -> list[Change]:
+    """What `cfg` asks for other than the run that it continues did; empty where there is none."""
+    before = _continued(cfg)
+    if before is None:
+        return []
+    return changed_values(values_to_continue(before, False), values_to_continue(cfg, False))
+
+
+def seed_of(cfg: Config) -> int:
+    """The seed of a run that was given none: the one it began with if it is continued, a new one otherwise."""
+    import secrets  # brings hashes and generators; only here, since a command line needs none
+
+    before = _continued(cfg)
+    return secrets.randbelow(_MAX_SEED) if before is None or before.seed is None else int(before.seed)
+
+
 def check_same_env(cfg: Config) -> None:
     """Refuse to continue a run on another environment; touches nothing.
 
     Raises:
         UsageError: the run in this folder was trained on an env of another name.
     """
-    path = config_path(cfg.train_dir, cfg.experiment)
-    if cfg.restart_behavior != "resume" or not path.is_file():
+    before = _continued(cfg)
+    if before is None:
         return
-    trained_on = str(read_config(path.parent).get("env"))
+    trained_on = str(before.get("env"))
     if _bare_env(trained_on) != _bare_env(cfg.env):
         raise UsageError(
             f"the run {cfg.experiment!r} was trained on {trained_on}, not on {cfg.env}; choose another --experiment, "
@@ -77,14 +111,17 @@ def numbers_of_envs(cfg: Config) -> dict[str, int]:
 
     The measurements behind them differ from start to start; a run that goes on keeps its own.
     """
-    path = config_path(cfg.train_dir, cfg.experiment)
-    if cfg.restart_behavior != "resume" or not path.is_file():
-        return {}
-    before = read_config(path.parent)
-    if not before.async_rl or before.serial_mode:
+    before = _continued(cfg)
+    if before is None or not before.async_rl or before.serial_mode:
         return {}
     names = ("num_workers", "num_envs_per_worker")
     return {name: before[name] for name in names if cfg[name] == AUTO and before.origin(name) == "auto"}
+
+
+def _continued(cfg: Config) -> Config | None:
+    """The configuration of the run that `cfg` continues."""
+    path = config_path(cfg.train_dir, cfg.experiment)
+    return read_config(path.parent) if cfg.restart_behavior == "resume" and path.is_file() else None
 
 
 def _bare_env(name: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ class LearnerState:
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     facts: dict[str, Any]  # policy_version, env_steps, agent_steps, lr, schedule, random_state
+    sampler: dict[str, Tensor] = field(default_factory=dict)  # where the episodes stand, if the run knows
 
 
 def latest(directory: str | Path) -> Path | None:
@@ -145,7 +146,7 @@ class Checkpointer:
     def _save(self, path: Path, state: LearnerState, description: Mapping[str, Any]) -> Path | None:
         try:
             remove_leftovers(path.parent)
-            write_checkpoint(path, state.model, state.optimizer, {**description, **state.facts})
+            write_checkpoint(path, state.model, state.optimizer, {**description, **state.facts}, state.sampler)
         except OSError as error:
             if not is_disk_full(error):
                 raise

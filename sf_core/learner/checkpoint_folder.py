@@ -6,7 +6,8 @@ needs is read by `model/checkpoint_files.py`). Does not know learners, policies,
 
     model.safetensors       tensors only, no metadata: equal weights are equal bytes
     optimizer.safetensors   `exp_avg.<parameter>` and so on
-    checkpoint.json         everything else, and the sha256 of the two files above
+    sampler.safetensors     where the episodes stand; only of runs that can tell
+    checkpoint.json         everything else, and the sha256 of all of them
 
 Everything is written to a hidden temporary folder beside the final one, flushed to the disk and then renamed, so a
 reader sees a whole checkpoint or none. Nothing is ever pickled; reading a file from a stranger executes nothing.
@@ -30,10 +31,17 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from sf_core.model.checkpoint_files import JSON_FILE, MODEL_FILE, DamagedCheckpointError, read_saved_policy
+from sf_core.model.checkpoint_files import (
+    JSON_FILE,
+    MODEL_FILE,
+    DamagedCheckpointError,
+    facts_checksum,
+    read_saved_policy,
+)
 
 SCHEMA = 1
 OPTIMIZER_FILE = "optimizer.safetensors"
+SAMPLER_FILE = "sampler.safetensors"
 PARTIAL_PREFIX = ".partial_"  # matched by no search for checkpoints
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -46,6 +54,7 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     facts: dict[str, Any]  # checkpoint.json
+    sampler: dict[str, Tensor]
 
     @property
     def policy_version(self) -> int:
@@ -59,7 +68,11 @@ class Checkpoint:
 
 
 def write_checkpoint(
-    path: Path, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], facts: Mapping[str, Any]
+    path: Path,
+    model: Mapping[str, Tensor],
+    optimizer: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    sampler: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the folder `path`. One of the same name stays if it holds the same tensors, and is replaced otherwise.
 
@@ -69,16 +82,16 @@ def write_checkpoint(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
     shutil.rmtree(partial, ignore_errors=True)
-    files = {
-        MODEL_FILE: safetensors.torch.save(_contiguous(model)),
-        OPTIMIZER_FILE: safetensors.torch.save(_contiguous(optimizer)),
-    }
+    tensors = {MODEL_FILE: model, OPTIMIZER_FILE: optimizer, **({SAMPLER_FILE: sampler} if sampler else {})}
+    files = {name: safetensors.torch.save(_contiguous(group)) for name, group in tensors.items()}
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     if _holds(path, checksums):
         return  # replacing it would leave a moment in which neither is there
     try:
         partial.mkdir()
-        text = json.dumps(_strict({"schema": SCHEMA, **facts, "sha256": checksums}), indent=1, allow_nan=False)
+        plain = _strict({"schema": SCHEMA, **facts, "sha256": checksums})
+        plain["sha256"][JSON_FILE] = facts_checksum(plain)
+        text = json.dumps(plain, indent=1, allow_nan=False)
         for name, data in {**files, JSON_FILE: text.encode()}.items():
             _write_through(partial / name, data)
         _flush_folder(partial)
@@ -101,12 +114,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         saved = read_saved_policy(path)
         for counter in ("policy_version", "env_steps"):
             int(saved.facts[counter])
-        data = (path / OPTIMIZER_FILE).read_bytes()
-        if saved.facts["sha256"][OPTIMIZER_FILE] != hashlib.sha256(data).hexdigest():
-            raise DamagedCheckpointError(
-                f"checkpoint {path} is damaged: {OPTIMIZER_FILE} is not what its checksum says"
-            )
-        return Checkpoint(path, saved.weights, safetensors.torch.load(data), saved.facts)
+        tensors: dict[str, dict[str, Tensor]] = {SAMPLER_FILE: {}}
+        for name in (OPTIMIZER_FILE, *({SAMPLER_FILE} & saved.facts["sha256"].keys())):
+            data = (path / name).read_bytes()
+            if saved.facts["sha256"][name] != hashlib.sha256(data).hexdigest():
+                raise DamagedCheckpointError(f"checkpoint {path} is damaged: {name} is not what its checksum says")
+            tensors[name] = safetensors.torch.load(data)
+        return Checkpoint(path, saved.weights, tensors[OPTIMIZER_FILE], saved.facts, tensors[SAMPLER_FILE])
     except DamagedCheckpointError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
@@ -134,7 +148,7 @@ def is_disk_full(error: OSError) -> bool:
 
 def _holds(path: Path, checksums: Mapping[str, str]) -> bool:
     try:
-        return path.exists() and read_checkpoint(path).facts["sha256"] == checksums
+        return path.exists() and read_checkpoint(path).facts["sha256"].items() >= checksums.items()
     except DamagedCheckpointError:
         return False
 

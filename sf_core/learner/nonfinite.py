@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sf_core.learner.update_stats import MINIBATCH_STATS
 from sf_core.rollout.train_batch import TrainBatch
+from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
 MAX_BAD_BATCHES = 3  # of a run; what follows the first ones follows from them
@@ -55,18 +56,25 @@ class BadBatches:
 
 
 def load_bad_batch(path: str | Path) -> TrainBatch:
-    """The batch that `BadBatches` kept, to look at it."""
+    """The batch that `BadBatches` kept, to look at it.
+
+    Raises:
+        UsageError: the file is not one of these.
+    """
     values: dict[str, Tensor | dict[str, Tensor]] = {}
-    with safe_open(path, framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118  it is no dict
-            field, _, key = name.partition(".")
-            if key:
-                group = values.setdefault(field, {})
-                assert isinstance(group, dict)
-                group[key] = file.get_tensor(name)
-            else:
-                values[field] = file.get_tensor(name)
-    return TrainBatch(**values)  # type: ignore[arg-type]  # by name, as they were written
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118  it is no dict
+                field, _, key = name.partition(".")
+                if key:
+                    group = values.setdefault(field, {})
+                    assert isinstance(group, dict)
+                    group[key] = file.get_tensor(name)
+                else:
+                    values[field] = file.get_tensor(name)
+        return TrainBatch(**values)  # type: ignore[arg-type]  # by name, as they were written
+    except (OSError, SafetensorError, TypeError, AssertionError) as error:
+        raise UsageError(f"{path} holds no batch that was kept ({type(error).__name__}: {error})") from error
 
 
 def _tensors(batch: TrainBatch) -> Iterator[tuple[str, Tensor]]:

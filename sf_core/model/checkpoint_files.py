@@ -25,6 +25,15 @@ CheckpointKind = Literal["latest", "best"]
 MODEL_FILE = "model.safetensors"
 JSON_FILE = "checkpoint.json"
 _SCHEMA = 1
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    safetensors.SafetensorError,
+)
 _NAMES = {"latest": re.compile(r"checkpoint_(\d+)_(\d+)"), "best": re.compile(r"best_(\d+)_(\d+)(?:_.+)?")}
 
 
@@ -92,12 +101,22 @@ def read_saved_policy(folder: Path) -> SavedPolicy:
         facts = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
         if not isinstance(facts, dict) or facts.get("schema") != _SCHEMA:
             raise DamagedCheckpointError(f"checkpoint {folder} is not of schema {_SCHEMA}, which this version reads")
+        checksums = facts.get("sha256", {})
+        if JSON_FILE in checksums and checksums[JSON_FILE] != facts_checksum(facts):
+            raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {JSON_FILE} is not what its checksum says")
         data = (folder / MODEL_FILE).read_bytes()
-        checksum = facts.get("sha256", {}).get(MODEL_FILE)
+        checksum = checksums.get(MODEL_FILE)
         if checksum is not None and checksum != hashlib.sha256(data).hexdigest():
             raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {MODEL_FILE} is not what its checksum says")
         return SavedPolicy(folder, facts, safetensors.torch.load(data))
     except DamagedCheckpointError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+    except _UNREADABLE as error:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
+
+
+def facts_checksum(facts: dict[str, Any]) -> str:
+    """The sha256 of what `checkpoint.json` says, but for this checksum itself, whatever the text's layout."""
+    checksums = {name: value for name, value in facts["sha256"].items() if name != JSON_FILE}
+    text = json.dumps({**facts, "sha256": checksums}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

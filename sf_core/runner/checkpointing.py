@@ -52,11 +52,15 @@ class CheckpointSchedule:
     Args:
         cfg: intervals, the metric that defines "best".
         learner: whose state is saved and restored.
+        counted: what the run has counted so far, all continuations together.
     """
 
-    def __init__(self, cfg: Config, learner: SavedLearner) -> None:
+    def __init__(
+        self, cfg: Config, learner: SavedLearner, counted: Callable[[], Mapping[str, int]] = dict[str, int]
+    ) -> None:
         self._cfg = cfg
         self._learner = learner
+        self._counted = counted
         self._best = -math.inf
         self._last_version = -1
         now = time.monotonic()
@@ -67,6 +71,10 @@ class CheckpointSchedule:
         }
         self.episodes: Mapping[str, Any] = {}
         """Statistics of the last episodes behind the restored checkpoint."""
+        self.counters: Mapping[str, int] = {}
+        """What had been counted up to the restored checkpoint."""
+        self.resumed_exactly: bool | None = None
+        """Whether the run is what it would have been without interruption; None while there was none."""
         self.seconds = 0.0
         """Training time behind the restored checkpoint."""
         self.newest: Path | None = None
@@ -83,7 +91,9 @@ class CheckpointSchedule:
             return False
         self.seconds = restored.seconds
         self.episodes = restored.episodes
-        self._best = float(restored.best_performance or -math.inf)
+        self.counters = restored.counters
+        self.resumed_exactly = restored.exact_so_far
+        self._best = -math.inf if restored.best_performance is None else float(restored.best_performance)
         self._last_version = restored.policy_version
         self.newest = restored.path
         return True
@@ -120,6 +130,12 @@ class CheckpointSchedule:
 
         self._learner.save(SaveRequest("latest", self._facts(episodes, seconds)), note)
 
+    def save_at_end(self, episodes: EpisodeStatistics, seconds: float, report: Callable[[Path], None]) -> None:
+        """Save the newest state, also as the best if it is; return when everything is on disk."""
+        self._save_best(episodes, seconds, report)
+        self.save(episodes, seconds, report)
+        self.wait()
+
     def wait(self) -> None:
         """Return when everything asked for is on disk."""
         self._learner.wait_for_saves()
@@ -129,12 +145,24 @@ class CheckpointSchedule:
         value = episodes.mean(metric)
         if self._learner.env_steps < self._cfg.save_best_after or not value > self._best + _LEAST_IMPROVEMENT:
             return
-        self._best = value
+        before, self._best = self._best, value
+
+        def note(saved: Saved) -> None:
+            if saved.path is None and self._best == value:
+                self._best = before  # the disk was full: the next look tries again
+            self._note(saved.path, report)
+
         request = SaveRequest("best", self._facts(episodes, seconds), metric=metric, value=value)
-        self._learner.save(request, lambda saved: self._note(saved.path, report))
+        self._learner.save(request, note)
 
     def _facts(self, episodes: EpisodeStatistics, seconds: float) -> dict[str, Any]:
-        return {"seconds": seconds, "best_performance": self._best, "episodes": episodes.state()}
+        return {
+            "seconds": seconds,
+            "best_performance": self._best,
+            "episodes": episodes.state(),
+            "counters": dict(self._counted()),
+            "resumed_exactly": self.resumed_exactly,
+        }
 
     @staticmethod
     def _note(path: Path | None, report: Callable[[Path], None]) -> None:

@@ -68,7 +68,7 @@ def learner_main(role: Role, task: LearnerTask) -> None:
         files = LearnerFiles(
             cfg, folder.checkpoints(0), learner, description_of(cfg, task.plan, policy, build.num_agents)
         )
-        restored = files.restore() if cfg.restart_behavior == "resume" else None
+        restored = files.restore()
         task.control.send(Built(policy.rnn_size, weight_table(policy), _counters(learner), restored))
         attach = task.control.recv()
         assert isinstance(attach, Attach)

@@ -122,6 +122,9 @@ class Restored:
     seconds: float
     best_performance: float | None
     episodes: Mapping[str, Any]
+    counters: Mapping[str, int]
+    exact_so_far: bool
+    """No earlier continuation of the run began new episodes."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ with the last. Synchronous: groups get slots for one dataset, and the next ones 
 from __future__ import annotations
 
 import atexit
-import secrets
 import selectors
 from collections.abc import Sequence
 from multiprocessing import connection
@@ -22,7 +21,7 @@ import numpy as np
 from sf_core.cfg.auto import EnvCost, resolve_num_envs
 from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
-from sf_core.cfg.resume import numbers_of_envs
+from sf_core.cfg.resume import numbers_of_envs, seed_of
 from sf_core.envs.adapters.common import observation_arrays
 from sf_core.envs.env_info import EnvInfo, probe_env
 from sf_core.plugins.plan import RunPlan
@@ -60,7 +59,6 @@ from sf_core.utils.log import log
 from sf_core.utils.memory import free_bytes
 from sf_core.utils.status import ExperimentStatus
 
-_MAX_SEED = 2**31
 _DATASETS_AT_THE_LEARNER = 2  # the one it trains on, and the next
 _LONGEST_WAIT_S = 0.25
 _MEASURE_S = 0.2  # of stepping an env, to see how fast it is
@@ -82,7 +80,7 @@ class ParallelRunner:
     ) -> None:
         plan.check_portable()
         if cfg.seed is None:
-            cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
+            cfg = cfg.replace("auto", seed=seed_of(cfg))
         if not cfg.torch_threads:
             cfg = cfg.replace("auto", torch_threads=available_cores())
         folder = RunFolder(cfg.train_dir, cfg.experiment)
@@ -122,6 +120,7 @@ class ParallelRunner:
                 learner=self.learner,
                 time_s=self._time.seconds,
                 counters=self._counters,
+                gauges=self._queues,
                 bottleneck=self._time.bottleneck,
                 evaluations=evaluations,
             )
@@ -201,6 +200,8 @@ class ParallelRunner:
     def _train(self, stop_signal: StopSignal) -> tuple[ExperimentStatus, str]:
         """Pass slots around until there is a reason to stop."""
         self._attach()
+        if self.records.continues:
+            self.records.resumed("those of a parallel run are in other processes, and end with them")
         while not (reason := self.records.reason_to_stop()):
             if stop_signal.requested:
                 return ExperimentStatus.INTERRUPTED, "interrupted"
@@ -324,12 +325,16 @@ class ParallelRunner:
             "late_rewards": int(self.parts.vitals.late_rewards.sum()),
             "env_restarts": self._env_failures,
             "worker_restarts": self._restarts.total,
+            "samples_discarded": self._discarded_samples,
+        }
+
+    def _queues(self) -> dict[str, int]:
+        return {
             "slots_free": self.slots.count(SlotState.FREE),
             "slots_filling": self.slots.count(SlotState.FILLING),
             "slots_ready": self.slots.count(SlotState.READY),
             "slots_taken": self.slots.count(SlotState.TAKEN),
             "groups_waiting": len(self._waiting),
-            "samples_discarded": self._discarded_samples,
         }
 
     # ---- when something breaks ----

@@ -33,13 +33,22 @@ class Trained(Protocol):
 
 
 class Progress:
-    """Statistics of one policy's run. `seconds_before` is what earlier continuations of the run took."""
+    """Statistics of one policy's run. `seconds_before` and `counters_before` are those of earlier continuations."""
 
-    def __init__(self, learner: Trained, *, window: int, frame_skip: int, seconds_before: float = 0.0) -> None:
+    def __init__(
+        self,
+        learner: Trained,
+        *,
+        window: int,
+        frame_skip: int,
+        seconds_before: float = 0.0,
+        counters_before: Mapping[str, int] | None = None,
+    ) -> None:
         self.episodes = EpisodeStatistics(window, frame_skip)
         self._learner = learner
         self._rate = RateMeter()
         self._seconds_before = seconds_before
+        self._counters_before = counters_before or {}
         self._start_s = time.monotonic()
         self._end_s: float | None = None
         self._start_env_steps = learner.env_steps
@@ -84,14 +93,20 @@ class Progress:
         """The policy lag of the next summary is that of later iterations."""
         self._lag_is_written = True
 
+    def counted(self, counters: Mapping[str, int]) -> dict[str, int]:
+        """`counters` of this process and what became of the samples, with those of earlier continuations."""
+        here = {**self._samples.by_fate(), **counters}
+        return {name: count + self._counters_before.get(name, 0) for name, count in here.items()}
+
     def report(
         self,
         time_s: Mapping[str, float],
         counters: Mapping[str, int] | None = None,
+        gauges: Mapping[str, int] | None = None,
         extra: Mapping[str, float] | None = None,
         bottleneck: str = "",
     ) -> Report:
-        """The state of the run now."""
+        """The state of the run now; `counters` only grow, `gauges` say how things are."""
         short, middle, long = self._rate.rates()
         return Report(
             policy_id=0,
@@ -104,7 +119,7 @@ class Progress:
             spreads=self.episodes.spreads(),
             training=self._training,
             time_s=time_s,
-            counters={**self._samples.by_fate(), **(counters or {})},
+            counters={**self.counted(counters or {}), **(gauges or {})},
             policy_lag=LagSpread.of(self._policy_lag),
             extra=extra or {},
             bottleneck=bottleneck,

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from sf_core.cfg.config import Config
+from sf_core.cfg.resume import changes_of_this_command
 from sf_core.cfg.saved import write_config
 from sf_core.learner.sample_counts import SampleCounts
 from sf_core.plugins.plan import RunPlan
@@ -25,6 +26,7 @@ from sf_core.runner.evaluations import Evaluated, Evaluations, NoEvaluations
 from sf_core.runner.observers import ObservedRun, ObserverHost, make_observers
 from sf_core.runner.progress import Progress
 from sf_core.runner.provenance import provenance
+from sf_core.runner.rewind import rewind_metrics
 from sf_core.runner.run_folder import RunFolder, write_json
 from sf_core.runner.summaries import Report, SummaryWriter
 from sf_core.sampler.messages import FinishedEpisode
@@ -47,6 +49,7 @@ class RunRecords:
         learner: how far it is, and its checkpoints.
         time_s: seconds per part of the work so far.
         counters: numbers that the engine counts.
+        gauges: numbers that say how things are in the engine, and are not continued.
         bottleneck: one sentence on what limits the run; empty where there is nothing to say.
         evaluations: of the run while it trains; None for none.
     """
@@ -61,14 +64,16 @@ class RunRecords:
         learner: SavedLearner,
         time_s: Callable[[], Mapping[str, float]],
         counters: Callable[[], Mapping[str, int]],
+        gauges: Callable[[], Mapping[str, int]] = dict[str, int],
         bottleneck: Callable[[], str] = str,
         evaluations: Evaluations | None = None,
     ) -> None:
         self._cfg, self._plan, self._folder = cfg, plan, folder
         self._report_header = report_header
-        self._learner, self._time_s, self._counters, self._bottleneck = learner, time_s, counters, bottleneck
-        self._checkpoints = CheckpointSchedule(cfg, learner)
-        self._continues = cfg.restart_behavior == "resume" and self._checkpoints.restore()
+        self._learner, self._time_s, self._bottleneck = learner, time_s, bottleneck
+        self._engine_counters, self._gauges = counters, gauges
+        self._checkpoints = CheckpointSchedule(cfg, learner, lambda: self.progress.counted(self._counters()))
+        self._continues = self._checkpoints.restore()
         self._run = ObservedRun(cfg, plan, folder.path, lambda policy_id: learner.env_steps)
         self.observers = ObserverHost(self._run, strict=bool(cfg.strict_plugins))
         make_observers(cfg, plan, self.observers)
@@ -87,20 +92,31 @@ class RunRecords:
 
     def __enter__(self) -> Self:
         cfg, folder, learner = self._cfg, self._folder, self._learner
+        changes = changes_of_this_command(cfg) if self._continues else []
         folder.prepare(cfg.restart_behavior)
+        write_config(folder.path, cfg)  # first of all: it is what makes the folder that of a run
         self._display.start()
         self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
-        write_config(folder.path, cfg)
         write_json(folder.plan, provenance(cfg, self._plan, self._report_header))
+        num_given_up = rewind_metrics(folder, learner.env_steps)
         self._summaries = SummaryWriter(folder, _POLICY, cfg.flush_summaries_interval)
+        self._summaries.forget_after(learner.env_steps)
         for line in (*self._plan.notices, *self._report_header):
             log.info(line)
         log.info("%s %s in %s", "Continuing" if self._continues else "Starting", cfg.env, folder.path)
         if self._continues:
             log.info("Restored %s at %s env steps", self._checkpoints.newest, f"{learner.env_steps:,}")
+        for change in changes:
+            log.info("Changed: --%s was %s and is %s", change.name, change.before, change.now)
+        if num_given_up:
+            log.info("%d reports after that moment were moved to %s", num_given_up, folder.given_up_metrics.name)
         frame_skip = cfg.env_frameskip if cfg.summaries_use_frameskip else 1
         self.progress = Progress(
-            learner, window=cfg.stats_avg, frame_skip=frame_skip, seconds_before=self._checkpoints.seconds
+            learner,
+            window=cfg.stats_avg,
+            frame_skip=frame_skip,
+            seconds_before=self._checkpoints.seconds,
+            counters_before=self._checkpoints.counters,
         )
         self.progress.episodes.restore(self._checkpoints.episodes)
         self._next_show_s = time.monotonic()
@@ -118,6 +134,17 @@ class RunRecords:
         if self._log_file is not None:
             log.removeHandler(self._log_file)
             self._log_file.close()
+
+    @property
+    def continues(self) -> bool:
+        """Whether the run goes on from a checkpoint."""
+        return self._continues
+
+    def resumed(self, why_new_episodes: str = "") -> None:
+        """The environments of a continued run are there; they begin new episodes if there is a reason for it."""
+        if why_new_episodes:
+            self._checkpoints.resumed_exactly = False
+            log.info("New episodes begin: %s", why_new_episodes)
 
     def collected(self, episodes: Sequence[FinishedEpisode]) -> None:
         """Every agent has filled a rollout; these episodes ended meanwhile."""
@@ -168,8 +195,7 @@ class RunRecords:
             `status`, or FAILURE where the last state could not be saved.
         """
         if save:
-            self._checkpoints.save(self.progress.episodes, self.progress.seconds, self._saved)
-            self._checkpoints.wait()
+            self._checkpoints.save_at_end(self.progress.episodes, self.progress.seconds, self._saved)
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
         self._training_ended()
@@ -227,8 +253,10 @@ class RunRecords:
         return report
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:
-        counters = {**self._counters(), "skipped_updates": self._skipped_updates}
-        return self.progress.report(self._time_s(), counters, extra, self._bottleneck())
+        return self.progress.report(self._time_s(), self._counters(), self._gauges(), extra, self._bottleneck())
+
+    def _counters(self) -> dict[str, int]:
+        return {**self._engine_counters(), "skipped_updates": self._skipped_updates}
 
     def _result(self, status: ExperimentStatus, reason: str, report: Report) -> dict[str, object]:
         newest = self._checkpoints.newest
@@ -245,6 +273,7 @@ class RunRecords:
             "episode_length_mean": report.episode_length_mean,
             "seed": self._cfg.seed,
             "checkpoint": newest.name if newest else None,
+            "resumed_exactly": self._checkpoints.resumed_exactly,
             **report.counters,
             **({"eval": self._evaluations.last.to_json()} if self._evaluations.last else {}),
         }

@@ -5,6 +5,7 @@ files mean to others.
 
     <train_dir>/<experiment>/
         config.json  plan.json  result.json  metrics.jsonl  sf_log.txt
+        metrics_given_up.jsonl      reports of steps that were done again, if there were any
         .summary/<policy>/          TensorBoard events
         checkpoint_p<policy>/       one folder per checkpoint
         bad_batches_p<policy>/      batches whose update was not finite, if there were any
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sf_core.cfg.saved import FILE_NAME as CONFIG_FILE
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
@@ -33,7 +35,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """`config.json`: every value and where it came from."""
-        return self.path / "config.json"
+        return self.path / CONFIG_FILE
 
     @property
     def plan(self) -> Path:
@@ -49,6 +51,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """`metrics.jsonl`: one object per report."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def given_up_metrics(self) -> Path:
+        """`metrics_given_up.jsonl`: reports of steps that were done again."""
+        return self.path / "metrics_given_up.jsonl"
 
     @property
     def log(self) -> Path:
@@ -72,7 +79,7 @@ class RunFolder:
         """True where an earlier run left its configuration; a `config.json` of some other program is none."""
         try:
             saved = json.loads(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
         return isinstance(saved, dict) and {"schema", "values", "origins"} <= saved.keys()
 
@@ -85,7 +92,7 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --experiment or --train_dir.")
-        if self.path.exists() and any(self.path.iterdir()) and not self.holds_a_run:
+        if self.path.exists() and any(map(_is_of_somebody, self.path.iterdir())) and not self.holds_a_run:
             raise UsageError(
                 f"{self.path} holds files but no run (no config.json of one); choose another --experiment or "
                 "--train_dir."
@@ -109,7 +116,10 @@ class RunFolder:
                 self.path.rename(moved)
                 log.info("The earlier run was moved to %s", moved)
             elif restart_behavior == "overwrite":
-                shutil.rmtree(self.path)
+                doomed = self.path.with_name(f".{self.path.name}.deleted")  # what is left of it is never half a run
+                shutil.rmtree(doomed, ignore_errors=True)
+                self.path.rename(doomed)
+                shutil.rmtree(doomed)
                 log.info("The earlier run in %s was deleted (--restart_behavior=overwrite)", self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -121,6 +131,11 @@ class RunFolder:
         while (candidate := self.path.with_name(f"{self.path.name}_old{number:04d}")).exists():
             number += 1
         return candidate
+
+
+def _is_of_somebody(file: Path) -> bool:
+    """False for the configuration of a run that was killed while it wrote it, before anything else."""
+    return not (file.name.startswith(f".{CONFIG_FILE}.") and file.suffix == ".tmp")
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -6,11 +6,11 @@ not what they do: `wiring` builds them, `records` writes down what happens.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from sf_core.cfg.config import Config
+from sf_core.cfg.resume import seed_of
 from sf_core.learner.nonfinite import BadBatches
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
@@ -28,7 +28,6 @@ from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 from sf_core.utils.stopwatch import Stopwatch
 
-_MAX_SEED = 2**31
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 _PARTS_OF_TIME = ("other", "env", "inference", "learner")
@@ -46,7 +45,7 @@ class SerialRunner:
     ) -> None:
         keep_freed_memory()
         if cfg.seed is None:
-            cfg = cfg.replace("auto", seed=secrets.randbelow(_MAX_SEED))
+            cfg = cfg.replace("auto", seed=seed_of(cfg))
         if not cfg.torch_threads:
             cfg = cfg.replace("auto", torch_threads=available_cores())
         folder = RunFolder(cfg.train_dir, cfg.experiment)
@@ -60,12 +59,15 @@ class SerialRunner:
         parts, policy = self.parts, self.parts.policy
         parts.learner.bad_batches = BadBatches(folder.bad_batches(0))
         description = description_of(cfg, plan, policy, parts.worker.num_agents)
+        self._files = files = LearnerFiles(
+            cfg, folder.checkpoints(0), parts.learner, description, parts.generators, parts.resume_point
+        )
         self.records = RunRecords(
             cfg,
             plan,
             folder,
             report_header,
-            learner=LearnerFiles(cfg, folder.checkpoints(0), parts.learner, description, parts.generators),
+            learner=files,
             time_s=lambda: self._clock.snapshot(),
             counters=parts.counters,
             bottleneck=lambda: serial_bottleneck(self._clock.snapshot()),
@@ -95,13 +97,29 @@ class SerialRunner:
         """Iterate until there is a reason to stop. Only whole iterations are ever part of a checkpoint."""
         self._clock = Stopwatch(_PARTS_OF_TIME)
         self._clock.start("env")
-        self._attributed(self.parts.worker.reset, self.records.session_seed)
+        self._begin_episodes()
         while not (reason := self.records.reason_to_stop()):
             if not self._collect(stop_signal):
                 return ExperimentStatus.INTERRUPTED, "interrupted"
             while self.parts.slots.count(SlotState.READY) >= self.parts.rollouts_per_dataset:
                 self._train_iteration()
         return ExperimentStatus.SUCCESS, reason
+
+    def _begin_episodes(self) -> None:
+        """Bring the envs to where they were when the run stopped, or else start new episodes."""
+        goes_on = False
+        if self.records.continues:
+            why_not = self._files.resume_sampling()
+            self.records.resumed(why_not)
+            goes_on = not why_not
+        if not goes_on:
+            self._attributed(self.parts.worker.reset, self.records.session_seed)
+        self._mark()
+
+    def _mark(self) -> None:
+        """This is a moment from which the run can go on, unless a part of a dataset is waiting."""
+        if self.parts.resume_point is not None and self.parts.slots.count(SlotState.READY) == 0:
+            self.parts.resume_point.mark()
 
     def _collect(self, stop_signal: StopSignal) -> bool:
         """One rollout of every agent; False when interrupted, in which case its slots are given back."""
@@ -146,4 +164,5 @@ class SerialRunner:
         parts.store.publish(parts.policy, parts.learner.policy_version)
         parts.slots.release(taken)
         clock.start("other")
+        self._mark()
         self.records.trained(stats.scalars(), stats.skipped_updates, stats.samples)

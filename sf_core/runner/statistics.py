@@ -53,7 +53,7 @@ class EpisodeStatistics:
         self.num_episodes = int(state.get("count", 0))
         for name, values in state.get("last", {}).items():
             for value in values:
-                self._append(name, value)
+                self._append(name, math.nan if value is None else value)  # JSON has no word for NaN
 
     def mean(self, name: str) -> float:
         """Mean of one statistic over the last episodes; NaN before the first."""

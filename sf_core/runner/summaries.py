@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -142,6 +142,12 @@ class SummaryWriter:
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if math.isfinite(value)]
         with self._training_goes_on():
             self._events.add_event(Event(wall_time=time.time(), step=env_steps, summary=Summary(value=values)))
+
+    def forget_after(self, env_steps: int) -> None:
+        """Have TensorBoard leave out what earlier event files say of later steps: they are done again."""
+        start = Event(wall_time=time.time(), step=env_steps + 1, session_log=SessionLog(status=SessionLog.START))
+        with self._training_goes_on():
+            self._events.add_event(start)
 
     def close(self) -> None:
         """Flush and close both files."""

@@ -14,6 +14,7 @@ import torch
 from sf_core.cfg.auto import resolve_num_envs
 from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
+from sf_core.envs.adapters.single import SingleEnvs
 from sf_core.envs.adapters.tensor import TensorEnvs
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.env_info import look_at_env
@@ -30,6 +31,7 @@ from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.buffers import FieldArrays, RolloutBuffers
 from sf_core.rollout.slots import SlotTable
 from sf_core.rollout.tensor_buffers import TensorBuffers
+from sf_core.runner.resume_point import ResumePoint
 from sf_core.runner.threads import ThreadBudget, thread_budget
 from sf_core.sampler.decorrelation import random_steps
 from sf_core.sampler.env_group import EnvGroup
@@ -56,6 +58,8 @@ class SerialParts:
     threads: ThreadBudget
     generators: dict[str, torch.Generator]
     """Sources of randomness that a checkpoint keeps."""
+    resume_point: ResumePoint | None
+    """Where the episodes stand, if these envs can be played again."""
 
     def counters(self) -> dict[str, int]:
         """Numbers for the reports."""
@@ -113,6 +117,7 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
     buffers: FieldArrays[Any]
     worker: RolloutWorker[Any]
     inference: InferenceWorker | TensorInference
+    resume_point = None
     if isinstance(vector, TensorEnvs):
         _check_same_device(vector, device)
         buffers = tensors = TensorBuffers(space, parts, device=vector.device, **table)
@@ -122,8 +127,11 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
         buffers = arrays = RolloutBuffers(space, parts, **table)
         steps = random_steps(cfg.rollout, cfg.num_envs_per_worker, 0, vector.num_envs)
         steps = steps if cfg.decorrelate_envs_on_one_worker else ()
-        worker = RolloutWorker([EnvGroup(vector, arrays, random_steps=steps, **rewards)])
-        inference = InferenceWorker(policy, arrays, vector.num_agents, generator=actions)
+        group = EnvGroup(vector, arrays, random_steps=steps, **rewards)
+        worker = RolloutWorker([group])
+        inference = acting = InferenceWorker(policy, arrays, vector.num_agents, generator=actions)
+        if isinstance(vector, SingleEnvs):
+            resume_point = ResumePoint(vector, group, acting, {"actions": actions})
     return SerialParts(
         worker=worker,
         inference=inference,
@@ -138,6 +146,7 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
             actor_critic, cfg.torch_threads, acting_rows=vector.num_agents, minibatch_rows=cfg.batch_size
         ),
         generators={"actions": actions},
+        resume_point=resume_point,
     )
 
 

@@ -9,7 +9,7 @@ Every write is one assignment for the whole group: an env's arrays are copied be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -86,6 +86,17 @@ class EnvGroup:
             if later is not None:
                 self._observation = later
                 self._stats.begin_midway(np.repeat(np.asarray(self._random_steps) > 0, self.vector.agents_per_env))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Between two rollouts: what is known of the episodes in progress, `[N]` each; the envs are not part of it."""
+        return {"episode_start": self._episode_start.copy(), **self._stats.state()}
+
+    def restore(self, observation: dict[str, np.ndarray], state: Mapping[str, np.ndarray]) -> None:
+        """Go on with what `state` returned and envs that are where they were; `observation` is to be acted on next."""
+        self._observation = observation
+        self._episode_start = np.array(state["episode_start"])
+        self._final_rows = self._approximate_rows = NO_ROWS
+        self._stats.restore(state)
 
     def begin_rollout(self, slots: np.ndarray, env_steps: int = 0) -> None:
         """From here on rows are written to `slots` (`[N]`, one for each agent); writes row 0.

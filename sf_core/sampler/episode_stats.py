@@ -8,6 +8,8 @@ Not known here: scaling and clipping, what becomes of the statistics.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sf_core.envs.timestep import TimeStep
@@ -50,6 +52,16 @@ class EpisodeStats:
     def begin_midway(self, rows: np.ndarray) -> None:
         """The episodes now in progress in these rows (`[N]` bool) began unseen: they are not reported."""
         self._whole = ~rows
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of the sums so far, `[N]` each."""
+        return {"return": self._return.copy(), "length": self._length.copy(), "whole": self._whole.copy()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Put back what `state` returned."""
+        self._return[:] = state["return"]
+        self._length[:] = state["length"]
+        self._whole[:] = state["whole"]
 
     def reset(self) -> None:
         """Forget the episodes in progress (their envs were reset from outside)."""

@@ -55,6 +55,15 @@ class InferenceWorker:
         self._rnn_state = torch.zeros(num_agents, policy.rnn_size, device=policy.device)  # [N, H]
         self.approximate_bootstraps = 0
 
+    @property
+    def rnn_state(self) -> torch.Tensor:
+        """A copy of the running state of every agent, `[N, H]`."""
+        return self._rnn_state.clone()
+
+    @rnn_state.setter
+    def rnn_state(self, state: torch.Tensor) -> None:
+        self._rnn_state.copy_(state)
+
     @torch.no_grad()
     def answer(self, requests: Sequence[InferenceRequest]) -> None:
         """Answer requests together: final values first, then actions, or what completes a full rollout."""

@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -100,6 +101,7 @@ def test_checkpoints_hold_tensors_and_json_only(trained):
         "checkpoint.json",
         "model.safetensors",
         "optimizer.safetensors",
+        "sampler.safetensors",
     ]
     assert all(np.isfinite(array).all() for array in load_file(checkpoint / "model.safetensors").values())
 
@@ -313,6 +315,28 @@ def test_a_run_whose_last_state_cannot_be_saved_is_no_success(tmp_path, monkeypa
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
     assert (result["status"], result["checkpoint"]) == ("failure", None)
     assert "could not be saved" in result["reason"]
+
+
+class Saver(TrainingObserver):
+    def on_train_step(self, run, policy_id, stats):
+        run.request_checkpoint()
+
+
+def test_training_goes_on_while_the_disk_is_full(tmp_path, monkeypatch, caplog):
+    fsync, left = os.fsync, iter(range(2))
+
+    def full_twice(descriptor):
+        if next(left, None) is not None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={4 * DATASET}", "--keep_checkpoints=9"))
+    runner.records.observers.add("saver", Saver())
+    monkeypatch.setattr("sf_core.learner.checkpoint_folder.os", SimpleNamespace(**{**vars(os), "fsync": full_twice}))
+    assert runner.run() is ExperimentStatus.SUCCESS
+    assert caplog.text.count("Disk full: checkpoint") == 2
+    names = sorted(path.name for path in (tmp_path / "exp" / "checkpoint_p0").iterdir())
+    assert [int(name.split("_")[2]) for name in names] == [3 * DATASET, 4 * DATASET]
 
 
 def test_an_observer_that_cannot_be_built_is_named_before_anything_is_written(tmp_path, capsys):

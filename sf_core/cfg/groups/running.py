@@ -78,6 +78,13 @@ CHECKPOINTS = OptionGroup(
             help="the checkpoint to continue or to evaluate",
         ),
         Option(
+            name="init_from",
+            type=STR,
+            default=None,
+            help="begin with the weights of another run: its name in train_dir, or the folder of a run or a checkpoint",
+            differs="new",
+        ),
+        Option(
             name="save_milestones_sec",
             type=INT,
             default=-1,

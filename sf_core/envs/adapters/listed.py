@@ -80,7 +80,9 @@ class ListedEnvs:
         index = 0
         try:
             for index, env in enumerate(self._envs):
-                result = reset_env(env, None if seeds is None else seeds[index])
+                seed_of_env = None if seeds is None else seeds[index]
+                self._resets(index, seed_of_env)
+                result = reset_env(env, seed_of_env)
                 check_pair(self.name, result)
                 self._begin(index, *result)
         except Exception as error:
@@ -118,6 +120,9 @@ class ListedEnvs:
         """An episode of env `index` has ended: say how far training is, if it wants to know."""
         if (env := self._informed[index]) is not None and self._training_info:
             env.set_training_info(self._training_info)
+
+    def _resets(self, index: int, seed: int | None) -> None:
+        """Env `index` is about to be reset from outside."""
 
     def _begin(self, index: int, observation: Any, info: Any) -> None:
         """Check and store what env `index` returned from a reset from outside."""
