@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sf_core.learner.checkpoint import LearnerState
 from sf_core.learner.checkpoint_folder import Checkpoint
+from sf_core.learner.inner_state import inner_state
 from sf_core.learner.minibatches import minibatch_selections
 from sf_core.learner.nonfinite import BadBatches, TrainingDivergedError, blame_update, find_culprits
 from sf_core.learner.optimizer import (
@@ -98,7 +99,7 @@ class Learner:
             TrainingDivergedError: too many updates in a row were not finite. The weights are those of the last finite
             one.
         """
-        cfg = self.cfg
+        cfg, lr = self.cfg, self.lr
         masks = validity(
             batch.valid,
             batch.policy_id,
@@ -126,7 +127,7 @@ class Learner:
                 previous_loss = epoch_loss
         finally:
             self.policy.actor_critic.eval()
-        return self._finish(batch, masks, targets, rows)
+        return self._finish(batch, masks, targets, rows, lr)
 
     def state(self, generators: Mapping[str, torch.Generator] | None = None) -> LearnerState:
         """Everything needed to go on from here. The tensors are copies.
@@ -220,8 +221,10 @@ class Learner:
             self._adapt_lr(float(stats["kl_divergence"]))
         return row
 
-    def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, rows: list[Tensor]) -> UpdateStats:
-        """Count, update statistics, move the schedule on, report."""
+    def _finish(
+        self, batch: TrainBatch, masks: Validity, targets: Targets, rows: list[Tensor], lr: float
+    ) -> UpdateStats:
+        """Count, update statistics, move the schedule on, report; `lr` is what the iteration began with."""
         reduced = reduce_minibatch_stats(rows)
         num_steps = int(reduced.pop("applied"))
         skipped = len(rows) - num_steps
@@ -256,6 +259,7 @@ class Learner:
         return UpdateStats(
             **reduced,
             lr=self.lr,
+            actual_lr=lr,
             policy_lag_min=lag.minimum,
             policy_lag_mean=lag.mean,
             policy_lag_max=lag.maximum,
@@ -266,6 +270,7 @@ class Learner:
             agent_steps=num_real,
             culprits=culprits,
             samples=samples,
+            inner=inner_state(self.policy.actor_critic, self.optimizer),
         )
 
     def _update_statistics(self, batch: TrainBatch, train: Tensor, targets: Targets) -> None:

@@ -81,6 +81,7 @@ class UpdateStats:
         max_abs_logprob: largest parameter of an action distribution.
         grad_norm: joint L2 norm before clipping.
         lr: learning rate that the next iteration begins with, so a decay to zero ends with zero here.
+        actual_lr: learning rate that this iteration began with.
         policy_lag_min: optimizer steps between behaviour and learner at the iteration's start, over its valid rows.
         policy_lag_mean: see above.
         policy_lag_max: see above.
@@ -91,6 +92,7 @@ class UpdateStats:
         agent_steps: valid transitions in this iteration.
         culprits: what was not finite; empty when nothing was skipped for that reason.
         samples: how many rows were trained on, why the others were not, and how old they were.
+        inner: what optimizer and normalisers remember (`inner_state`), by name.
     """
 
     policy_loss: float
@@ -115,6 +117,7 @@ class UpdateStats:
     max_abs_logprob: float
     grad_norm: float
     lr: float
+    actual_lr: float
     policy_lag_min: float
     policy_lag_mean: float
     policy_lag_max: float
@@ -125,13 +128,14 @@ class UpdateStats:
     agent_steps: int
     culprits: tuple[str, ...] = ()
     samples: SampleCounts = field(default_factory=SampleCounts)
+    inner: Mapping[str, float] = field(default_factory=dict)
 
     def scalars(self) -> dict[str, float]:
         """Everything that is a number under Sample Factory's tags, `train/loss` and so on.
 
         Averages that no minibatch contributed to are left out.
         """
-        result = {}
+        result = {f"train/{name}": value for name, value in self.inner.items()}
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, int | float) and value == value:  # NaN: there was nothing to average

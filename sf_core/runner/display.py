@@ -21,6 +21,7 @@ from rich.text import Text
 from sf_core.cfg.config import Config
 from sf_core.runner.summaries import Report
 from sf_core.utils.log import log
+from sf_core.utils.readable import duration, number
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -252,22 +253,3 @@ def sparkline(values: list[float]) -> str:
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
-
-
-def number(value: float) -> str:
-    """A number as people write it: 12,345, 12.3, 0.0123, or – when there is none."""
-    if not math.isfinite(value):
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """`1:02:03`, or `3 d 4 h` when long, or – when unknown."""
-    if not math.isfinite(seconds) or seconds > 100 * 365 * 86400:
-        return "–"
-    if seconds >= 86400:
-        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

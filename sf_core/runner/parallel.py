@@ -29,6 +29,7 @@ from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.rollout.slots import SlotState, SlotTable
 from sf_core.runner.crew import Crew, Member
+from sf_core.runner.gauges import Gauges
 from sf_core.runner.layout import make_layout, place_groups
 from sf_core.runner.messages import (
     Attach,
@@ -115,6 +116,7 @@ class ParallelRunner:
                 learner=self.learner,
                 time_s=self._time.seconds,
                 counters=self._counters,
+                gauges=Gauges(self.parts.vitals, cfg.policy_workers_per_policy).read,
                 bottleneck=self._time.bottleneck,
             )
         except BaseException:
@@ -244,9 +246,10 @@ class ParallelRunner:
     def _filled(self, member: Member, message: Filled) -> None:
         """A rollout is complete: its slots wait for the learner, its group for others."""
         member.proved = True
-        self.slots.submit(self._held.pop(message.group))
+        slots = self._held.pop(message.group)
+        self.slots.submit(slots)
         self._waiting.append(message.group)
-        self.records.collected(message.episodes)
+        self.records.collected(message.episodes, len(slots) * self.cfg.rollout)
 
     def _trained(self, message: Trained) -> None:
         """The learner published newer weights and has no more use for these slots."""

@@ -7,7 +7,8 @@ Knows nothing of how experience is collected or policies improved.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,6 +46,7 @@ class RunRecords:
         learner: how far it is, and its checkpoints.
         time_s: seconds per part of the work so far.
         counters: numbers that the engine counts.
+        gauges: numbers that it measures, memory among them.
         bottleneck: one sentence on what limits the run; empty where there is nothing to say.
     """
 
@@ -58,11 +60,13 @@ class RunRecords:
         learner: SavedLearner,
         time_s: Callable[[], Mapping[str, float]],
         counters: Callable[[], Mapping[str, int]],
+        gauges: Callable[[], Mapping[str, float]],
         bottleneck: Callable[[], str] = str,
     ) -> None:
         self._cfg, self._plan, self._folder = cfg, plan, folder
         self._report_header = report_header
-        self._learner, self._time_s, self._counters, self._bottleneck = learner, time_s, counters, bottleneck
+        self._learner, self._time_s, self._bottleneck = learner, time_s, bottleneck
+        self._counters, self._gauges = counters, gauges
         self._checkpoints = CheckpointSchedule(cfg, learner)
         self._continues = cfg.restart_behavior == "resume" and self._checkpoints.restore()
         self._run = ObservedRun(cfg, plan, folder.path, lambda policy_id: learner.env_steps)
@@ -107,14 +111,15 @@ class RunRecords:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._summaries.close()
+        self._folder.release()
         self._display.stop()
         if self._log_file is not None:
             log.removeHandler(self._log_file)
             self._log_file.close()
 
-    def collected(self, episodes: Sequence[FinishedEpisode]) -> None:
-        """Every agent has filled a rollout; these episodes ended meanwhile."""
-        self.progress.add_episodes(episodes)
+    def collected(self, episodes: Sequence[FinishedEpisode], agent_steps: int) -> None:
+        """Some agents have filled a rollout, `agent_steps` in all; these episodes ended meanwhile."""
+        self.progress.add_collected(episodes, agent_steps)
         self.observers.on_episodes(_POLICY, episodes)
 
     def trained(self, scalars: Mapping[str, float], skipped_updates: int, samples: SampleCounts) -> None:
@@ -163,20 +168,20 @@ class RunRecords:
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
         extra: dict[str, float] = {}
-        try:
+        with _the_end_goes_on():
             extra = self.observers.summaries(_POLICY, self._learner.env_steps)
-            self.observers.on_stop(status)
-        except Exception:  # a critical observer must not keep the result from being written
-            log.exception("An observer failed at the end of the run")
         report = self._report(extra)
         self._display.show(report)
         # a run that was over before it was started again stays as it was
         if self._num_iterations or not (self._continues and self._folder.result.exists()):
-            self._summaries.write(report)
             try:
                 write_json(self._folder.result, self._result(status, reason, report))
             except OSError as error:
                 log.error("result.json cannot be written (%s)", error.strerror)
+            with _the_end_goes_on():
+                self._write(report)
+        with _the_end_goes_on():  # what takes observers long comes when everything else is safe
+            self.observers.on_stop(status)
         if status is ExperimentStatus.FAILURE and set(self._plan.plugins) - {"core"}:
             log.info("To rule out plugins, run without them: -p no:NAME, or SF_PLUGINS='' for all of them.")
         for name in self.observers.disabled:
@@ -189,16 +194,18 @@ class RunRecords:
     def _saved(self, path: Path) -> None:
         self.observers.on_checkpoint(_POLICY, path)
 
-    def _write_summary(self) -> Report:
-        report = self._report(self.observers.summaries(_POLICY, self._learner.env_steps))
+    def _write_summary(self) -> None:
+        self._write(self._report(self.observers.summaries(_POLICY, self._learner.env_steps)))
+
+    def _write(self, report: Report) -> None:
         self._run.metrics = report.scalars()
         self._summaries.write(report)
         self.progress.summary_written()
-        return report
+        self.observers.on_report(_POLICY, report.env_steps, self._run.metrics)
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:
         counters = {**self._counters(), "skipped_updates": self._skipped_updates}
-        return self.progress.report(self._time_s(), counters, extra, self._bottleneck())
+        return self.progress.report(self._time_s(), counters, self._gauges(), extra, self._bottleneck())
 
     def _result(self, status: ExperimentStatus, reason: str, report: Report) -> dict[str, object]:
         newest = self._checkpoints.newest
@@ -217,3 +224,12 @@ class RunRecords:
             "checkpoint": newest.name if newest else None,
             **report.counters,
         }
+
+
+@contextmanager
+def _the_end_goes_on() -> Iterator[None]:
+    """A critical observer must not keep the result from being written."""
+    try:
+        yield
+    except Exception:
+        log.exception("An observer failed at the end of the run")
