@@ -18,6 +18,7 @@ from sf_core.cfg.saved import read_config
 from sf_core.runner.run_folder import RunFolder
 from sf_core.utils.errors import UsageError
 
+_DEEPEST = 5  # folders below the one asked for; an experiment may have a `/` or two in its name
 _TAIL = 1 << 16  # bytes, in which the last line of the metrics is looked for first
 
 
@@ -89,13 +90,15 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
     return sorted(runs.values(), key=lambda run: run.name)
 
 
-def _runs_below(top: Path) -> Iterator[Path]:
+def _runs_below(top: Path, depth: int = 0) -> Iterator[Path]:
     if RunFolder(top.parent, top.name).holds_a_run:
         yield top
         return
+    if depth == _DEEPEST:
+        return
     for entry in sorted(top.iterdir()):
         if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
-            yield from _runs_below(entry)
+            yield from _runs_below(entry, depth + 1)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -268,9 +268,7 @@ WANDB = OptionGroup(
             default=False,
             help="report to Weights & Biases",
         ),
-        Option(
-            name="wandb_user", type=STR, default=None, help="the account or team; not set means that of `wandb login`"
-        ),
+        Option(name="wandb_user", type=STR, default=None, help="the account or team; not set means your own"),
         Option(name="wandb_project", type=STR, default="sample_factory", help="the project"),
         Option(name="wandb_group", type=STR, default=None, help="the group; not set means the environment's name"),
         Option(name="wandb_job_type", type=STR, default="SF", help="the job type"),
