@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
@@ -36,18 +35,22 @@ def draw(groups: Sequence[Group], path: Path, *, axes: str, value_label: str, ti
     width, height = _PANEL_INCHES[0] * len(columns), _PANEL_INCHES[1] * len(envs)
     figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(len(envs), len(columns), squeeze=False, sharey="row")
-    labels = list(dict.fromkeys(group.label for group in groups))
     for row, env in zip(panels, envs, strict=True):
         of_env = [group for group in groups if group.env == env]
         for panel, column in zip(row, columns, strict=True):
             unit_s = _dress(panel, of_env, column)
-            for group in of_env:
-                _draw_group(panel, group, column, unit_s, _look(labels.index(group.label)))
+            for index, group in enumerate(of_env):
+                _draw_group(panel, group, column, unit_s, _look(index))
         row[0].set_title(env, loc="left", fontweight="bold")
         row[0].set_ylabel(value_label)
-    _add_legend(figure, panels, len(labels))
+        if len(of_env) <= _MOST_IN_PANEL:
+            row[0].legend(frameon=False)
+        else:
+            row[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     if title:
         figure.suptitle(title)
+    for panel in panels.flat:
+        panel.set_xlim(left=0.0)
     figure.savefig(path, dpi=150)
 
 
@@ -57,7 +60,7 @@ def _draw_group(panel: Axes, group: Group, column: str, unit: float, look: dict[
     many = len(group.curves) > 1
     label = f"{group.label} ({len(group.curves)} runs)" if many else group.label
     for index, curve in enumerate(group.curves):
-        alone = {"linewidth": 0.8, "alpha": 0.35} if band else {"linewidth": 1.6}
+        alone = {"linewidth": 0.7, "alpha": 0.3} if band else {"linewidth": 1.6}
         name = label if band is None and index == 0 else "_"
         panel.plot(getattr(curve, column) / unit, curve.value, label=name, **(look | alone))
     if band:
@@ -85,17 +88,3 @@ def _look(index: int) -> dict[str, Any]:
         "color": _COLOURS[index % len(_COLOURS)],
         "linestyle": _STYLES[index // len(_COLOURS) % len(_STYLES)],
     }
-
-
-def _add_legend(figure: Figure, panels: np.ndarray, num_labels: int) -> None:
-    """Between the curves where there is room, else below all panels."""
-    if panels.shape[0] == 1 and num_labels <= _MOST_IN_PANEL:
-        panels[0, 0].legend(frameon=False)
-        return
-    entries: dict[str, Any] = {}
-    for panel in panels.flat:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(
-        entries.values(), entries.keys(), loc="outside lower center", ncols=2 * panels.shape[1], frameon=False
-    )
