@@ -102,8 +102,9 @@ class RunRecords:
             learner, window=cfg.stats_avg, frame_skip=frame_skip, seconds_before=self._checkpoints.seconds
         )
         self.progress.episodes.restore(self._checkpoints.episodes)
-        self._next_show_s = time.monotonic()
-        self._next_summary_s = self._next_show_s + cfg.experiment_summaries_interval
+        now = time.monotonic()
+        self._next_show_s = now + self._display.interval_s
+        self._next_summary_s = now + cfg.experiment_summaries_interval
         self.observers.on_start()
         return self
 
@@ -220,6 +221,7 @@ class RunRecords:
             "episodes": report.episodes,
             "reward_mean": report.reward_mean,
             "episode_length_mean": report.episode_length_mean,
+            "time": {name: round(seconds, 3) for name, seconds in report.time_s.items()},
             "seed": self._cfg.seed,
             "checkpoint": newest.name if newest else None,
             **report.counters,
