@@ -133,12 +133,13 @@ class UpdateStats:
     def scalars(self) -> dict[str, float]:
         """Everything that is a number under Sample Factory's tags, `train/loss` and so on.
 
-        Averages that no minibatch contributed to are left out.
+        Averages that no minibatch contributed to are left out, and the count of steps, which a run reports in total.
         """
         result = {f"train/{name}": value for name, value in self.inner.items()}
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(value, int | float) and value == value:  # NaN: there was nothing to average
+            # NaN: there was nothing to average
+            if isinstance(value, int | float) and value == value and each.name != "agent_steps":
                 result[f"train/{_TAGS.get(each.name, each.name)}"] = float(value)
         return result
 

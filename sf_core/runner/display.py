@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sf_core.cfg.config import Config
+from sf_core.runner.statistics import time_shares
 from sf_core.runner.summaries import Report
 from sf_core.utils.log import log
 from sf_core.utils.readable import duration, number
@@ -239,13 +240,8 @@ def breakdown(report: Report) -> Text:
 
 
 def shares(report: Report) -> list[tuple[str, float]]:
-    """Fraction of the time spent in each part; of a parallel run, in which each kind of process does not wait."""
-    time_s = report.time_s
-    if any(f"{name}_waiting" in time_s for name in time_s):
-        kinds = [name for name in time_s if f"{name}_waiting" in time_s]
-        return [(kind, time_s[kind] / ((time_s[kind] + time_s[f"{kind}_waiting"]) or 1.0)) for kind in kinds]
-    total = sum(time_s.values()) or 1.0
-    return sorted(((name, seconds / total) for name, seconds in time_s.items()), key=lambda pair: pair[0] == "other")
+    """Fraction of the time spent in each part, what is left over last."""
+    return sorted(time_shares(report.time_s).items(), key=lambda pair: pair[0] == "other")
 
 
 def data_line(report: Report) -> str:

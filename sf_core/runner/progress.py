@@ -48,6 +48,7 @@ class Progress:
         self._samples = SampleCounts()
         self._policy_lag: Mapping[int, int] = {}  # since the last summary, or before it if nothing was trained on since
         self._lag_is_written = False
+        self._written_time_s: Mapping[str, float] = {}  # of the last summary
         self._rate.record(self._start_s, learner.env_steps)
         self._sampling.record(self._start_s, 0)
 
@@ -79,9 +80,10 @@ class Progress:
         self._samples += dataclasses.replace(samples, policy_lag={})
         self._rate.record(time.monotonic(), self._learner.env_steps)
 
-    def summary_written(self) -> None:
-        """The policy lag of the next summary is that of later iterations."""
+    def summary_written(self, report: Report) -> None:
+        """Policy lag and use of time in the next summary are those of later iterations."""
         self._lag_is_written = True
+        self._written_time_s = report.time_s
 
     def report(
         self,
@@ -106,6 +108,7 @@ class Progress:
             spreads=self.episodes.spreads(),
             training=self._training,
             time_s=time_s,
+            recent_time_s={part: seconds - self._written_time_s.get(part, 0.0) for part, seconds in time_s.items()},
             counters={**self._samples.by_fate(), **(counters or {})},
             policy_lag=LagSpread.of(self._policy_lag),
             gauges=gauges or {},

@@ -201,7 +201,7 @@ class RunRecords:
     def _write(self, report: Report) -> None:
         self._run.metrics = report.scalars()
         self._summaries.write(report)
-        self.progress.summary_written()
+        self.progress.summary_written(report)
         self.observers.on_report(_POLICY, report.env_steps, self._run.metrics)
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:

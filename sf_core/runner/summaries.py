@@ -20,7 +20,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from sf_core.learner.sample_counts import LagSpread
 from sf_core.runner.run_folder import RunFolder, finite
-from sf_core.runner.statistics import Spread
+from sf_core.runner.statistics import Spread, time_shares
 from sf_core.utils.log import log
 
 
@@ -44,15 +44,17 @@ class Report:
     spreads: Mapping[str, Spread]
     training: Mapping[str, float]
     time_s: Mapping[str, float]
-    sample_throughput: float = math.nan
-    """Agent steps collected per second over the last 10 seconds, trained on or not."""
     counters: Mapping[str, int] = field(default_factory=dict)
-    gauges: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
     policy_lag: LagSpread = field(default_factory=lambda: LagSpread.of({}))
     """Of the steps trained on since the last summary."""
     bottleneck: str = ""
     """What limits a parallel run, and the flag to turn."""
+    sample_throughput: float = math.nan
+    """Agent steps collected per second over the last 10 seconds, trained on or not."""
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    recent_time_s: Mapping[str, float] = field(default_factory=dict)
+    """The breakdown of the time since the last summary."""
 
     @property
     def reward_mean(self) -> float:
@@ -79,7 +81,8 @@ class Report:
             if name in _WITH_BOUNDS:
                 tags[f"{tag}_min"], tags[f"{tag}_max"] = spread.minimum, spread.maximum
         tags.update(self.training)
-        tags.update({f"stats/time_{name}": seconds for name, seconds in self.time_s.items()})
+        if sum(self.recent_time_s.values()):
+            tags.update({f"time/{part}": share for part, share in time_shares(self.recent_time_s).items()})
         tags.update({f"stats/{name}": float(number) for name, number in {**self.counters, **self.gauges}.items()})
         tags.update(self.extra)
         return {tag: value for tag, value in tags.items() if math.isfinite(value)}
