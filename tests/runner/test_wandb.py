@@ -14,7 +14,7 @@ from sf_core.runner import wandb_observer
 from sf_core.runner.observers import ObservedRun
 from sf_core.runner.wandb_observer import WandbObserver
 
-STAND_IN = '''
+STAND_IN = """
 import json, os, sys, time
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def init(**arguments):
     {on_init}
     print("chatter")
     return Run()
-'''
+"""
 
 
 @pytest.fixture
