@@ -75,7 +75,7 @@ def status_of(run: Run) -> dict[str, Any]:
         "env": config.get("env"),
         "seed": config.get("seed"),
         "env_steps": newest.get("env_steps"),
-        "train_for_env_steps": config.get("train_for_env_steps"),
+        "done": _done(newest, config),
         "reward_mean": newest.get("reward_mean"),
         "fps": newest.get("fps"),
         "seconds": newest.get("seconds"),
@@ -84,6 +84,15 @@ def status_of(run: Run) -> dict[str, Any]:
         "report_age_s": _age_s(run.folder.metrics),
         "process": holder_of(run.path) or None,
     }
+
+
+def _done(newest: Mapping[str, Any], config: Mapping[str, Any]) -> float | None:
+    """Fraction of the budget that is used up, by whichever limit comes first."""
+    pairs = (("env_steps", "train_for_env_steps"), ("seconds", "train_for_seconds"))
+    parts = [
+        newest[used] / config[limit] for used, limit in pairs if newest.get(used) is not None and config.get(limit)
+    ]
+    return round(min(1.0, max(parts)), 4) if parts else None
 
 
 def _newest_checkpoint(path: Path) -> Path | None:
@@ -121,13 +130,13 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         value = entry[key]
         return math.nan if value is None else float(value)
 
-    steps, goal = known("env_steps"), known("train_for_env_steps")
+    steps, done = known("env_steps"), known("done")
     return (
         entry["name"],
         entry["state"],
         entry["env"] or UNKNOWN,
         f"{int(steps):,}" if math.isfinite(steps) else UNKNOWN,
-        f"{min(100.0, 100 * steps / goal):.0f} %" if math.isfinite(steps / goal) else UNKNOWN,
+        f"{100 * done:.0f} %" if math.isfinite(done) else UNKNOWN,
         number(known("reward_mean")),
         number(known("fps")),
         duration(known("seconds")),

@@ -254,10 +254,8 @@ def data_line(report: Report) -> str:
         if reasons:
             parts.append(f"masked {reasons}")
     if "slots_ready" in report.counters:
-        parts.append(
-            f"queues: {report.counters['slots_ready']} rollouts for the learner, "
-            f"{report.counters['groups_waiting']} groups for slots"
-        )
+        counters = report.counters  # rollouts wait for the learner, groups of envs for slots
+        parts.append(f"waiting: {counters['slots_ready']} rollouts, {counters['groups_waiting']} groups")
     return "   ".join(parts)
 
 
@@ -266,7 +264,7 @@ def lag_words(report: Report) -> str:
     lag = report.policy_lag
     if not lag.maximum > 0:
         return ""
-    return f"policy lag {number(lag.minimum)} to {number(lag.maximum)}, mean {number(lag.mean)}"
+    return f"policy lag {lag.minimum:,.0f} to {lag.maximum:,.0f}, mean {number(lag.mean)}"
 
 
 def progress(report: Report, cfg: Config) -> tuple[float, float]:

@@ -132,11 +132,20 @@ def run(*argv):
         ("train", "--env=CartPole-v1", "--help"),
         ("eval", "--help"),
         ("enjoy", "--help"),
+        ("status", "--help"),
+        ("plot", "--help"),
     ],
     ids=" ".join,
 )
 def test_listing_and_help_import_nothing_heavy(argv):
     assert not run(*argv) & set(HEAVY)
+
+
+def test_the_status_of_runs_imports_nothing_heavy(tmp_path):
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    (run_folder / "config.json").write_text('{"schema": 1, "values": {}, "origins": {}}')
+    assert not run("status", str(tmp_path)) & set(HEAVY)
 
 
 @pytest.mark.parametrize(

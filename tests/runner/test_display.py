@@ -147,7 +147,7 @@ def test_masked_samples_are_shown_with_the_reason_and_what_waits():
     # in turns there is no lag, and nothing masked is nothing to say
     assert data_line(report(policy_lag=LagSpread.of({0: 3}), counters={"samples_trained": 90})) == ""
     assert "masked stale 8.0 %, reset only 2.0 %" in line
-    assert "queues: 3 rollouts for the learner, 1 groups for slots" in line
+    assert "waiting: 3 rollouts, 1 groups" in line
     assert data_line(report()) == ""
 
 
