@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from typing import TYPE_CHECKING, Any
 
 from sf_core.cli.curves import Group, band_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; the yellow one is too pale for lines.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,6 +29,8 @@ def draw(groups: Sequence[Group], path: Path, *, axes: str, value_label: str, ti
     Raises:
         ValueError: no such format.
     """
+    from matplotlib.figure import Figure
+
     envs = list(dict.fromkeys(group.env for group in groups))
     columns = _COLUMNS[axes]
     width, height = _PANEL_INCHES[0] * len(columns), _PANEL_INCHES[1] * len(envs)
@@ -70,6 +71,8 @@ def _draw_group(panel: Axes, group: Group, column: str, unit: float, look: dict[
 
 def _dress(panel: Axes, groups: Sequence[Group], column: str) -> float:
     """Everything but curves; returns the unit of the horizontal axis."""
+    from matplotlib.ticker import EngFormatter
+
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25)
     panel.margins(x=0.01)

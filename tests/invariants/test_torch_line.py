@@ -12,8 +12,9 @@ import pytest
 import sf_core
 
 ROOT = Path(sf_core.__file__).parent
-HEAVY = ("torch", "numpy", "gymnasium", "cv2", "ale_py", "vizdoom", "jax", "rich", "tensorboard", "safetensors", "PIL")
 SIMULATORS = ("cv2", "ale_py", "vizdoom", "jax")
+LIBRARIES = ("torch", "numpy", "gymnasium", "rich", "tensorboard", "safetensors", "PIL", "matplotlib", "wandb")
+HEAVY = LIBRARIES + SIMULATORS
 
 NUMPY_TOO = {
     "rollout": ("fields", "buffers", "slots", "shared_memory"),
