@@ -39,7 +39,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The core's own tests, against its wheel and no plugin."""
-    session.install(*CONSTRAINTS, ".", *TEST_TOOLS)
+    session.install(*CONSTRAINTS, ".[plot]", *TEST_TOOLS)
     session.run("pytest", "-m", "not slow and not wheels", *session.posargs, env=ISOLATED)
 
 

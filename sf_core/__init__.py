@@ -9,7 +9,7 @@ The rooms, in the order in which data meets the code; each imports only from tho
     runner      keeps it running                   eval        measures and records
     train       run_rl(cfg)                        enjoy       watch a trained policy
     cli         sf-train, sf-eval, sf-enjoy,       testing     contracts and fixtures for plugin authors
-                sf-list
+                sf-list, sf-status, sf-plot
 
 Public names are imported on first use, so `import sf_core` costs nothing.
 """

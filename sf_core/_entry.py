@@ -57,3 +57,17 @@ def sf_list(argv: "list[str] | None" = None) -> int:
     from sf_core.cli.list import main
 
     return _run(main, argv)
+
+
+def sf_status(argv: "list[str] | None" = None) -> int:
+    """`sf-status`: the runs of a folder; returns the exit code."""
+    from sf_core.cli.status import main
+
+    return _run(main, argv)
+
+
+def sf_plot(argv: "list[str] | None" = None) -> int:
+    """`sf-plot`: learning curves of runs as a picture; returns the exit code."""
+    from sf_core.cli.plot import main
+
+    return _run(main, argv)

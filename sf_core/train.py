@@ -29,7 +29,7 @@ def run_rl(cfg: Config) -> ExperimentStatus:
         SUCCESS when the budget is used up, INTERRUPTED after Ctrl+C or SIGTERM, FAILURE otherwise.
     """
     try:
-        runner = make_runner(cfg)
+        return make_runner(cfg).run()
     except UsageError as error:
         sys.exit(report_usage_error(error, verbose=bool(cfg.get("verbose"))))
     except ComponentFailure as error:
@@ -37,7 +37,6 @@ def run_rl(cfg: Config) -> ExperimentStatus:
             raise
         print(f"error: {error} (-v shows the traceback)", file=sys.stderr)
         return ExperimentStatus.FAILURE
-    return runner.run()
 
 
 def make_runner(cfg: Config) -> SerialRunner | ParallelRunner:

@@ -1,9 +1,9 @@
-"""Plain text tables for `sf-list`: entries in, lines out."""
+"""Plain text tables for `sf-list` and `sf-status`: entries in, lines out."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 MANY_ENVS = 40  # above this, names alone in columns, unless asked for more
@@ -11,11 +11,12 @@ MANY_ENVS = 40  # above this, names alone in columns, unless asked for more
 Entry = dict[str, Any]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Left-aligned columns; the last one is as long as it likes."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> Iterator[str]:
+    """Left-aligned columns, but for those whose headers are in `right`; the last one is as long as it likes."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header) - 1)]
+    to_side = [str.rjust if title in right else str.ljust for title in header]
     for row in (header, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        cells = [align(cell, width) for align, cell, width in zip(to_side, row, widths, strict=False)]
         yield "  ".join([*cells, row[-1]]).rstrip()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from sf_core.cfg.arguments import parse_full_cfg, parse_sf_args
@@ -11,4 +12,7 @@ from sf_core.train import run_rl
 def main(argv: Sequence[str] | None = None) -> int:
     """Train from a command line; `argv` without the program's name, default `sys.argv[1:]`. Returns the exit code."""
     parser, _ = parse_sf_args(argv)
-    return int(run_rl(parse_full_cfg(parser, argv)))
+    cfg = parse_full_cfg(parser, argv)
+    if sys.stderr.isatty():  # until environments and model are there, nothing else would be seen
+        print(f"Building {cfg.env} ...", file=sys.stderr)
+    return int(run_rl(cfg))

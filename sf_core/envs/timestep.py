@@ -26,6 +26,7 @@ IS_ACTIVE = "is_active"
 FINAL_OBSERVATION = "final_observation"
 EPISODE_EXTRA_STATS = "episode_extra_stats"
 TRUE_OBJECTIVE = "true_objective"
+RECORDED_EPISODE = "episode"  # what Gymnasium's RecordEpisodeStatistics adds: return "r", length "l"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class TimeStep:
         final_observation: key -> `[N, *space]`, meaningful in the rows of `final_rows`; None if there are none.
         final_rows: `[N]` bool, the step truncated and reset, and `final_observation` is known.
         approximate: `[N]` bool, the step truncated and reset, and no final observation is known.
-        extra_stats: row -> `infos["episode_extra_stats"]` and `"true_objective"` of the episode that ended there.
+        extra_stats: row -> `infos["episode_extra_stats"]`, `"true_objective"` and what Gymnasium's
+            `RecordEpisodeStatistics` recorded of the episode that ended there.
     """
 
     observation: dict[str, np.ndarray]

@@ -75,12 +75,6 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, s
     }
 
 
-def max_second_moment(optimizer: torch.optim.Optimizer) -> float:
-    """Largest entry of all second moments, NaN before the first step; waits for the device."""
-    moments = [state["exp_avg_sq"].amax() for state in optimizer.state.values() if "exp_avg_sq" in state]
-    return float(torch.stack(moments).amax()) if moments else float("nan")
-
-
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor]
 ) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sf_core.learner.checkpoint import LearnerState
 from sf_core.learner.checkpoint_folder import Checkpoint
+from sf_core.learner.inner_state import inner_state
 from sf_core.learner.losses import masked_mean
 from sf_core.learner.minibatches import minibatch_selections
 from sf_core.learner.nonfinite import BadBatches, TrainingDivergedError, blame_update, find_culprits
@@ -27,7 +28,6 @@ from sf_core.learner.optimizer import (
     clip_gradients,
     guarded_step,
     make_optimizer,
-    max_second_moment,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
@@ -106,7 +106,7 @@ class Learner:
             TrainingDivergedError: too many updates in a row were not finite. The weights are those of the last finite
             one.
         """
-        cfg = self.cfg
+        cfg, lr = self.cfg, self.lr
         masks = validity(
             batch.valid,
             batch.policy_id,
@@ -134,7 +134,7 @@ class Learner:
                 previous_loss = epoch_loss
         finally:
             self.policy.actor_critic.eval()
-        return self._finish(batch, masks, targets, tables)
+        return self._finish(batch, masks, targets, tables, lr)
 
     def state(self, generators: Mapping[str, torch.Generator] | None = None) -> LearnerState:
         """Everything needed to go on from here. The tensors are copies.
@@ -234,8 +234,10 @@ class Learner:
             self._adapt_lr(float(masked_mean(samples.kl, samples.valid)))
         return MinibatchRecord.of(terms, loss, grad_norm, finite, samples)
 
-    def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, tables: list[Tensor]) -> UpdateStats:
-        """Count, update statistics, move the schedule on, report."""
+    def _finish(
+        self, batch: TrainBatch, masks: Validity, targets: Targets, tables: list[Tensor], lr: float
+    ) -> UpdateStats:
+        """Count, update statistics, move the schedule on, report; `lr` is what the iteration began with."""
         reduced = reduce_minibatch_stats(tables)
         num_steps = int(reduced.pop("applied"))
         skipped = sum(len(table) for table in tables) - num_steps
@@ -275,6 +277,7 @@ class Learner:
         return UpdateStats(
             **reduced,
             lr=self.lr,
+            actual_lr=lr,
             policy_lag_min=lag.minimum,
             policy_lag_mean=lag.mean,
             policy_lag_max=lag.maximum,
@@ -285,10 +288,9 @@ class Learner:
             agent_steps=num_real,
             act_min=act_min,
             act_max=act_max,
-            adam_max_second_moment=max_second_moment(self.optimizer),
-            normalizers=self.policy.actor_critic.summaries(),
             culprits=culprits,
             samples=samples,
+            inner=inner_state(self.policy.actor_critic, self.optimizer),
         )
 
     def _update_statistics(self, batch: TrainBatch, train: Tensor, targets: Targets) -> None:

@@ -82,6 +82,7 @@ class UpdateStats:
         max_abs_logprob: largest parameter of an action distribution.
         grad_norm: joint L2 norm before clipping.
         lr: learning rate that the next iteration begins with, so a decay to zero ends with zero here.
+        actual_lr: learning rate that this iteration began with.
         policy_lag_min: optimizer steps between behaviour and learner at the iteration's start, over its valid rows.
         policy_lag_mean: see above.
         policy_lag_max: see above.
@@ -92,10 +93,9 @@ class UpdateStats:
         agent_steps: valid transitions in this iteration.
         act_min: smallest number in an action, as the policy chose it (a choice, counted from 0, or a real number).
         act_max: largest one.
-        adam_max_second_moment: largest entry of Adam's or Lamb's second moment, after the iteration.
-        normalizers: `obs_running_mean`, `returns_running_std`, ...: mean over the elements of each running statistic.
         culprits: what was not finite; empty when nothing was skipped for that reason.
         samples: how many rows were trained on, why the others were not, and how old they were.
+        inner: what optimizer and normalisers remember (`inner_state`), by name.
     """
 
     policy_loss: float
@@ -120,6 +120,7 @@ class UpdateStats:
     max_abs_logprob: float
     grad_norm: float
     lr: float
+    actual_lr: float
     policy_lag_min: float
     policy_lag_mean: float
     policy_lag_max: float
@@ -130,20 +131,20 @@ class UpdateStats:
     agent_steps: int
     act_min: float = float("nan")
     act_max: float = float("nan")
-    adam_max_second_moment: float = float("nan")
-    normalizers: dict[str, float] = field(default_factory=dict)
     culprits: tuple[str, ...] = ()
     samples: SampleCounts = field(default_factory=SampleCounts)
+    inner: dict[str, float] = field(default_factory=dict)
 
     def scalars(self) -> dict[str, float]:
         """Everything that is a number under Sample Factory's tags, `train/loss` and so on.
 
-        Averages that no minibatch contributed to are left out.
+        Averages that no minibatch contributed to are left out, and the count of steps, which a run reports in total.
         """
-        result = {f"train/{name}": value for name, value in self.normalizers.items()}
+        result = {f"train/{name}": value for name, value in self.inner.items()}
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(value, int | float) and value == value:  # NaN: there was nothing to average
+            # NaN: there was nothing to average
+            if isinstance(value, int | float) and value == value and each.name != "agent_steps":
                 result[f"train/{_TAGS.get(each.name, each.name)}"] = float(value)
         return result
 

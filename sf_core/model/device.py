@@ -38,3 +38,10 @@ def choose_device(name: str = "auto") -> torch.device:
             raise UsageError("--device=mps: Metal is not available on this machine; use --device=auto or cpu")
         return torch.device("mps")
     raise UsageError(f"--device={name} is not supported; use auto, cpu, gpu, cuda:N or mps")
+
+
+def device_bytes(device: torch.device) -> tuple[int, int]:
+    """Memory of a CUDA device that tensors of this process take, and that torch holds for them; (0, 0) elsewhere."""
+    if device.type != "cuda":
+        return 0, 0
+    return torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)

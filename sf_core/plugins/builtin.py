@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sf_core.plugins.hookspecs import hookimpl
-from sf_core.plugins.specs import ActorCriticSpec, Arg, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec
+from sf_core.plugins.specs import ActorCriticSpec, Arg, CoreSpec, DecoderSpec, EncoderSpec, EnvSpec, ObserverSpec
 
 GYMNASIUM_FACTORY = "sf_core.envs.gymnasium_envs:make_gymnasium_env"
 FUNCTION_FACTORY = "sf_core.envs.gymnasium_envs:make_from_function"
@@ -136,3 +136,15 @@ def sf_actor_critics() -> Iterator[ActorCriticSpec]:
             params={"kind": name},
             summary=summary,
         )
+
+
+@hookimpl
+def sf_observers() -> Iterator[ObserverSpec]:
+    """Observers."""
+    yield ObserverSpec(
+        name="wandb",
+        factory="sf_core.runner.wandb_observer:WandbObserver",
+        requires=("wandb",),
+        fix='pip install "sf-core[wandb]"',
+        summary="metrics to Weights & Biases, also by --with_wandb=True; --wandb_project and its like",
+    )

@@ -71,6 +71,9 @@ class TrainingObserver:
         """Further scalars for the run's summaries, or None."""
         return None
 
+    def on_report(self, run: RunView, policy_id: int, env_steps: int, scalars: Mapping[str, float]) -> None:
+        """Metrics were written: `scalars` are all of them by tag, those of observers included."""
+
     def on_checkpoint(self, run: RunView, policy_id: int, path: Path) -> None:
         """A checkpoint was written to `path`."""
 

@@ -74,8 +74,11 @@ class _Planner:
         return _component(self._resolve(kind, name, kind, env_plugin))
 
     def observers(self, env_plugin: str) -> Iterable[ObserverRef]:
-        for name in self.cfg.get("observers") or ():
-            spec = self._resolve("observer", name, "observers", env_plugin)
+        names = [*(self.cfg.get("observers") or ()), *(["core/wandb"] if self.cfg.get("with_wandb") else ())]
+        chosen = {
+            spec.qualified: spec for spec in (self._resolve("observer", n, "observers", env_plugin) for n in names)
+        }
+        for spec in chosen.values():
             critical = isinstance(spec, ObserverSpec) and spec.critical
             yield ObserverRef(spec.name, spec.plugin, spec.factory, spec.params, critical=critical)
 

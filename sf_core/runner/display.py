@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from rich.console import Console, Group
@@ -19,10 +20,15 @@ from rich.table import Table
 from rich.text import Text
 
 from sf_core.cfg.config import Config
+from sf_core.runner.statistics import time_shares
 from sf_core.runner.summaries import Report
 from sf_core.utils.log import log
+from sf_core.utils.readable import duration, number
 
 _BARS = "▁▂▃▄▅▆▇█"
+_BAR = 6  # characters of a bar of the time breakdown
+_COLOURS = {"env": "yellow", "inference": "magenta", "learner": "cyan"}
+_MOST_STATS = 4
 
 
 class Display(Protocol):
@@ -98,15 +104,16 @@ def plain_line(report: Report, cfg: Config) -> str:
     done, left_s = progress(report, cfg)
     parts = [
         f"env_steps {report.env_steps:,} ({100 * done:.1f} %)",
-        f"fps {number(report.fps[0])}",
+        f"fps {', '.join(speeds(report))}",
         f"return {number(report.reward_mean)}",
         f"length {number(report.episode_length_mean)}",
         f"episodes {report.episodes:,}",
         f"policy version {report.policy_version:,}",
+        lag_words(report),
         ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares(report)),
         f"left {duration(left_s)}",
     ]
-    return " | ".join(parts)
+    return " | ".join(filter(None, parts))
 
 
 class LiveDisplay:
@@ -147,7 +154,7 @@ class LiveDisplay:
         bar.add_row(
             ProgressBar(total=1.0, completed=done, width=36),
             Text(f"{100 * done:5.1f} %", style="bold"),
-            Text(f"{report.env_steps:,} of {goal(self._cfg)}"),
+            Text(so_far(report, self._cfg)),
             Text(f"left {duration(left_s)}", style="cyan"),
         )
         table = Table.grid(padding=(0, 2))
@@ -155,14 +162,17 @@ class LiveDisplay:
         table.add_column()
         table.add_row("return", self._return_line(report))
         table.add_row("episode", f"length {number(report.episode_length_mean)}   finished {report.episodes:,}")
+        if stats := stats_line(report):
+            table.add_row("stats", stats)
         table.add_row("speed", self._speed_line(report))
         table.add_row("time", breakdown(report))
-        if data := data_line(report):
-            table.add_row("samples", data)
         if report.bottleneck:
             table.add_row("limit", Text(report.bottleneck, style="dim"))
+        if data := data_line(report):
+            table.add_row("samples", data)
         if report.training:
             table.add_row("policy", policy_line(report))
+            table.add_row("update", update_line(report))
         title = f"[bold]{self._cfg.env}[/bold]  {self._cfg.experiment}"
         return Panel(Group(bar, table), title=title, title_align="left", border_style="blue", expand=False)
 
@@ -176,58 +186,85 @@ class LiveDisplay:
         return text
 
     def _speed_line(self, report: Report) -> Text:
-        text = Text(f"{number(report.fps[0])} env steps/s")
-        text.append(f"   over 5 min {number(report.fps[2])}   run time {duration(report.seconds)}", style="dim")
+        now, *earlier = speeds(report)
+        text = Text(f"{now} env steps/s")
+        text.append("".join(f"   {speed}" for speed in earlier), style="dim")
+        text.append(f"   run time {duration(report.seconds)}", style="dim")
         return text
 
 
+def speeds(report: Report) -> list[str]:
+    """Env steps per second now and, once a run is old enough, over the last minute and the last five."""
+    windows = ((0, ""), (60, "1 min "), (300, "5 min "))
+    pairs = zip(report.fps, windows, strict=True)
+    return [f"{name}{number(fps)}" for fps, (length_s, name) in pairs if report.seconds >= length_s]
+
+
+def stats_line(report: Report) -> str:
+    """What the env reports of its episodes, the first few of it."""
+    own = [f"{name} {number(spread.mean)}" for name, spread in report.spreads.items() if name not in ("reward", "len")]
+    more = f"and {len(own) - _MOST_STATS} more" if len(own) > _MOST_STATS else ""
+    return "   ".join(filter(None, (*own[:_MOST_STATS], more)))
+
+
 def policy_line(report: Report) -> str:
-    """Version and the few losses that tell a healthy run from a sick one."""
-    shown = {"lr": "lr", "entropy": "entropy", "kl_divergence": "kl", "value_loss": "value loss", "grad_norm": "grad"}
-    parts = [f"version {report.policy_version:,}"]
-    for tag, label in shown.items():
+    """What the policy is like now."""
+    return "   ".join((f"version {report.policy_version:,}", *_training(report, {"lr": "lr", "entropy": "entropy"})))
+
+
+def update_line(report: Report) -> str:
+    """The few numbers of the last iteration that tell a healthy run from a sick one."""
+    return "   ".join(
+        _training(report, {"kl_divergence": "kl", "value_loss": "value loss", "grad_norm": "gradient norm"})
+    )
+
+
+def _training(report: Report, labels: Mapping[str, str]) -> Iterator[str]:
+    for tag, label in labels.items():
         if (value := report.training.get(f"train/{tag}")) is not None:
-            parts.append(f"{label} {value:.3g}")
-    return "   ".join(parts)
+            yield f"{label} {value:.3g}"
 
 
 def breakdown(report: Report) -> Text:
-    """Share of the time of each part, with a small bar."""
+    """Share of the time of each part, with a small bar of constant width, so that nothing jumps about."""
     text = Text()
-    for (name, share), colour in zip(shares(report), ("yellow", "magenta", "cyan", "white"), strict=False):
+    for name, share in shares(report):
+        colour = _COLOURS.get(name)
         text.append(f"{name} ", style="dim")
-        text.append("█" * round(share * 12) + " ", style=colour)
-        text.append(f"{100 * share:.0f} %   ")
+        if colour:
+            full = round(share * _BAR)
+            text.append("█" * full, style=colour)
+            text.append("░" * (_BAR - full) + " ", style="dim")
+        text.append(f"{100 * share:2.0f} %   ")
     return text
 
 
 def shares(report: Report) -> list[tuple[str, float]]:
-    """Fraction of the time spent in each part; of a parallel run, in which each kind of process does not wait."""
-    time_s = report.time_s
-    if any(f"{name}_waiting" in time_s for name in time_s):
-        kinds = [name for name in time_s if f"{name}_waiting" in time_s]
-        return [(kind, time_s[kind] / ((time_s[kind] + time_s[f"{kind}_waiting"]) or 1.0)) for kind in kinds]
-    total = sum(time_s.values()) or 1.0
-    return [(name, seconds / total) for name, seconds in time_s.items()]
+    """Fraction of the time spent in each part, what is left over last."""
+    return sorted(time_shares(report.time_s).items(), key=lambda pair: pair[0] == "other")
 
 
 def data_line(report: Report) -> str:
-    """How old the samples are, how many are masked and why, and what waits: `lag 0 to 4, mean 1.2   masked ...`."""
-    parts = []
-    lag = report.policy_lag
-    if lag.histogram:
-        parts.append(f"policy lag {number(lag.minimum)} to {number(lag.maximum)}, mean {number(lag.mean)}")
+    """How old the samples are, how many are masked and why, and what waits; nothing where all is as it always is."""
+    parts = list(filter(None, (lag_words(report),)))
     fates = {name.removeprefix("samples_"): count for name, count in report.counters.items() if "samples_" in name}
     if total := sum(fates.values()):
         masked = {name: count for name, count in fates.items() if name != "trained" and count}
         reasons = ", ".join(f"{name.replace('_', ' ')} {100 * count / total:.1f} %" for name, count in masked.items())
-        parts.append(f"masked {reasons}" if reasons else "nothing masked")
+        if reasons:
+            parts.append(f"masked {reasons}")
     if "slots_ready" in report.counters:
-        parts.append(
-            f"queues: {report.counters['slots_ready']} rollouts for the learner, "
-            f"{report.counters['groups_waiting']} groups for slots"
-        )
+        counters = report.counters  # rollouts wait for the learner, groups of envs for slots
+        parts.append(f"waiting: {counters['slots_ready']} rollouts, {counters['groups_waiting']} groups")
     return "   ".join(parts)
+
+
+def lag_words(report: Report) -> str:
+    """`policy lag 0 to 4, mean 1.2`; empty where collecting and training take turns, so that there is none."""
+    lag = report.policy_lag
+    if not lag.maximum > 0:
+        return ""
+    return f"policy lag {lag.minimum:,.0f} to {lag.maximum:,.0f}, mean {number(lag.mean)}"
 
 
 def progress(report: Report, cfg: Config) -> tuple[float, float]:
@@ -240,9 +277,11 @@ def progress(report: Report, cfg: Config) -> tuple[float, float]:
     return min(1.0, max(by_steps, by_time)), max(0.0, left_s)
 
 
-def goal(cfg: Config) -> str:
-    """The budget in words."""
-    return f"{cfg.train_for_env_steps:,} env steps"
+def so_far(report: Report, cfg: Config) -> str:
+    """What is done of the budget, by whichever limit comes first."""
+    if report.seconds / cfg.train_for_seconds > report.env_steps / cfg.train_for_env_steps:
+        return f"{report.env_steps:,} env steps, {duration(report.seconds)} of {duration(cfg.train_for_seconds)}"
+    return f"{report.env_steps:,} of {cfg.train_for_env_steps:,} env steps"
 
 
 def sparkline(values: list[float]) -> str:
@@ -252,22 +291,3 @@ def sparkline(values: list[float]) -> str:
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
-
-
-def number(value: float) -> str:
-    """A number as people write it: 12,345, 12.3, 0.0123, or – when there is none."""
-    if not math.isfinite(value):
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """`1:02:03`, or `3 d 4 h` when long, or – when unknown."""
-    if not math.isfinite(seconds) or seconds > 100 * 365 * 86400:
-        return "–"
-    if seconds >= 86400:
-        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 
-from sf_core.model.device import choose_device
+from sf_core.model.device import choose_device, device_bytes
 from sf_core.model.factory import build_actor_critic
 from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
@@ -84,7 +84,9 @@ class _InferenceProcess:
         layout = attach.layout
         parts = layout.attach(task.memory)
         self._task, self._policy, self._mailbox = task, policy, parts.mailbox
-        self._pulse = Pulse(parts.vitals, task.vitals_row)
+        self._pulse = Pulse(parts.vitals, task.vitals_row, lambda: device_bytes(policy.device))
+        self._passes = parts.vitals.passes[task.vitals_row : task.vitals_row + 1]
+        self._requests = parts.vitals.requests[task.vitals_row : task.vitals_row + 1]
         self._approximate = parts.vitals.approximate_bootstraps[task.vitals_row : task.vitals_row + 1]
         self._store = SharedPolicyStore(parts.weights, task.memory.locked)
         self._store.fetch_if_newer(policy)
@@ -155,6 +157,8 @@ class _InferenceProcess:
             [self._mailbox.read(group, t, self._agents[group], self._agent_numbers[group]) for _, group, t in asked]
         )
         self._approximate[0] = self._inference.approximate_bootstraps
+        self._passes[0] += 1
+        self._requests[0] += len(asked)
         for descriptor, group, t in asked:
             with suppress(BrokenPipeError, ConnectionResetError):  # the worker died; its end of file follows
                 os.write(descriptor, MESSAGE.pack(group, t))

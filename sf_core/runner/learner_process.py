@@ -16,7 +16,7 @@ import torch
 
 from sf_core.learner.nonfinite import BadBatches
 from sf_core.learner.update import Learner
-from sf_core.model.device import choose_device
+from sf_core.model.device import choose_device, device_bytes
 from sf_core.model.factory import build_actor_critic
 from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
@@ -88,7 +88,7 @@ class _LearnerProcess:
         self._control = task.control
         self._learner, self._files = learner, files
         self._loader = BatchLoader(parts.buffers, learner.policy.device)
-        self._pulse = Pulse(parts.vitals, LEARNER)
+        self._pulse = Pulse(parts.vitals, LEARNER, lambda: device_bytes(learner.policy.device))
         self._store = SharedPolicyStore(parts.weights, task.memory.locked)
         self._store.publish(learner.policy, learner.policy_version)
         self._datasets: deque[tuple[np.ndarray, Callable[[], TrainBatch]]] = deque()

@@ -97,6 +97,10 @@ class ObserverHost:
         """A training iteration ended; `stats` are its scalars by tag."""
         self._tell(lambda observer: observer.on_train_step(self._run, policy_id, stats))
 
+    def on_report(self, policy_id: int, env_steps: int, scalars: Mapping[str, float]) -> None:
+        """Metrics were written; `scalars` are all of them by tag."""
+        self._tell(lambda observer: observer.on_report(self._run, policy_id, env_steps, scalars))
+
     def on_checkpoint(self, policy_id: int, path: Path) -> None:
         """A checkpoint is complete on disk."""
         self._tell(lambda observer: observer.on_checkpoint(self._run, policy_id, path))

@@ -29,6 +29,7 @@ from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.rollout.slots import SlotState, SlotTable
 from sf_core.runner.crew import Crew, Member
 from sf_core.runner.evaluations import Evaluations
+from sf_core.runner.gauges import Gauges
 from sf_core.runner.layout import make_layout, place_groups
 from sf_core.runner.messages import (
     Attach,
@@ -112,6 +113,7 @@ class ParallelRunner:
             self.slots = SlotTable(self.layout.num_slots)
             self.learner = RemoteLearner(self._crew.learner.control, built, self._next_of_learner)
             self._time = TimeReport(self.parts.vitals, cfg.policy_workers_per_policy, asynchronous=cfg.async_rl)
+            gauges = Gauges(self.parts.vitals, cfg.policy_workers_per_policy)
             self.records = RunRecords(
                 cfg,
                 plan,
@@ -120,7 +122,7 @@ class ParallelRunner:
                 learner=self.learner,
                 time_s=self._time.seconds,
                 counters=self._counters,
-                gauges=self._queues,
+                gauges=lambda: {**gauges.read(), **self._queues()},
                 bottleneck=self._time.bottleneck,
                 evaluations=evaluations,
             )
@@ -253,9 +255,10 @@ class ParallelRunner:
     def _filled(self, member: Member, message: Filled) -> None:
         """A rollout is complete: its slots wait for the learner, its group for others."""
         member.proved = True
-        self.slots.submit(self._held.pop(message.group))
+        slots = self._held.pop(message.group)
+        self.slots.submit(slots)
         self._waiting.append(message.group)
-        self.records.collected(message.episodes)
+        self.records.collected(message.episodes, len(slots) * self.cfg.rollout)
 
     def _trained(self, message: Trained) -> None:
         """The learner published newer weights and has no more use for these slots."""

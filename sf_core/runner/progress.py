@@ -47,6 +47,8 @@ class Progress:
         self.episodes = EpisodeStatistics(window, frame_skip)
         self._learner = learner
         self._rate = RateMeter()
+        self._sampling = RateMeter()
+        self._collected = 0  # agent steps, trained on or not
         self._seconds_before = seconds_before
         self._counters_before = counters_before or {}
         self._start_s = time.monotonic()
@@ -56,7 +58,9 @@ class Progress:
         self._samples = SampleCounts()
         self._policy_lag: Mapping[int, int] = {}  # since the last summary, or before it if nothing was trained on since
         self._lag_is_written = False
+        self._written_time_s: Mapping[str, float] = {}  # of the last summary
         self._rate.record(self._start_s, learner.env_steps)
+        self._sampling.record(self._start_s, 0)
 
     @property
     def seconds(self) -> float:
@@ -76,9 +80,10 @@ class Progress:
         """Env steps per second since this process began to train."""
         return (self._learner.env_steps - self._start_env_steps) / max(self._session_s, 1e-9)
 
-    def add_episodes(self, episodes: Sequence[EpisodeView]) -> None:
-        """Count episodes that finished."""
+    def add_collected(self, episodes: Sequence[EpisodeView], agent_steps: int) -> None:
+        """Count what was collected, and episodes that finished meanwhile."""
         self.episodes.add(episodes)
+        self._collected += agent_steps
 
     def add_iteration(self, training: Mapping[str, float], samples: SampleCounts) -> None:
         """A training iteration ended; `training` are its scalars by tag."""
@@ -89,9 +94,10 @@ class Progress:
         self._samples += dataclasses.replace(samples, policy_lag={})
         self._rate.record(time.monotonic(), self._learner.env_steps)
 
-    def summary_written(self) -> None:
-        """The policy lag of the next summary is that of later iterations."""
+    def summary_written(self, report: Report) -> None:
+        """Policy lag and use of time in the next summary are those of later iterations."""
         self._lag_is_written = True
+        self._written_time_s = report.time_s
 
     def counted(self, counters: Mapping[str, int]) -> dict[str, int]:
         """`counters` of this process and what became of the samples, with those of earlier continuations."""
@@ -102,12 +108,13 @@ class Progress:
         self,
         time_s: Mapping[str, float],
         counters: Mapping[str, int] | None = None,
-        gauges: Mapping[str, int] | None = None,
+        gauges: Mapping[str, float] | None = None,
         extra: Mapping[str, float] | None = None,
         bottleneck: str = "",
     ) -> Report:
         """The state of the run now; `counters` only grow, `gauges` say how things are."""
         short, middle, long = self._rate.rates()
+        self._sampling.record(time.monotonic(), self._collected)
         return Report(
             policy_id=0,
             env_steps=self._learner.env_steps,
@@ -115,12 +122,15 @@ class Progress:
             policy_version=self._learner.policy_version,
             seconds=self.seconds,
             fps=(short, middle, long),
+            sample_throughput=self._sampling.rates()[0],
             episodes=self.episodes.num_episodes,
             spreads=self.episodes.spreads(),
             training=self._training,
             time_s=time_s,
-            counters={**self.counted(counters or {}), **(gauges or {})},
+            recent_time_s={part: seconds - self._written_time_s.get(part, 0.0) for part, seconds in time_s.items()},
+            counters=self.counted(counters or {}),
             policy_lag=LagSpread.of(self._policy_lag),
+            gauges=gauges or {},
             extra=extra or {},
             bottleneck=bottleneck,
         )

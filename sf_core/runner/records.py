@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,7 +50,7 @@ class RunRecords:
         learner: how far it is, and its checkpoints.
         time_s: seconds per part of the work so far.
         counters: numbers that the engine counts.
-        gauges: numbers that say how things are in the engine, and are not continued.
+        gauges: numbers that say how things are in the engine, memory among them; a continued run has its own.
         bottleneck: one sentence on what limits the run; empty where there is nothing to say.
         evaluations: of the run while it trains; None for none.
     """
@@ -64,7 +65,7 @@ class RunRecords:
         learner: SavedLearner,
         time_s: Callable[[], Mapping[str, float]],
         counters: Callable[[], Mapping[str, int]],
-        gauges: Callable[[], Mapping[str, int]] = dict[str, int],
+        gauges: Callable[[], Mapping[str, float]],
         bottleneck: Callable[[], str] = str,
         evaluations: Evaluations | None = None,
     ) -> None:
@@ -119,8 +120,9 @@ class RunRecords:
             counters_before=self._checkpoints.counters,
         )
         self.progress.episodes.restore(self._checkpoints.episodes)
-        self._next_show_s = time.monotonic()
-        self._next_summary_s = self._next_show_s + cfg.experiment_summaries_interval
+        now = time.monotonic()
+        self._next_show_s = now + self._display.interval_s
+        self._next_summary_s = now + cfg.experiment_summaries_interval
         self._evaluations.begin(cfg, folder.path, folder.checkpoints(_POLICY), learner.env_steps)
         self.observers.on_start()
         return self
@@ -130,6 +132,7 @@ class RunRecords:
     ) -> None:
         self._evaluations.abandon()
         self._summaries.close()
+        self._folder.release()
         self._display.stop()
         if self._log_file is not None:
             log.removeHandler(self._log_file)
@@ -146,9 +149,9 @@ class RunRecords:
             self._checkpoints.resumed_exactly = False
             log.info("New episodes begin: %s", why_new_episodes)
 
-    def collected(self, episodes: Sequence[FinishedEpisode]) -> None:
-        """Every agent has filled a rollout; these episodes ended meanwhile."""
-        self.progress.add_episodes(episodes)
+    def collected(self, episodes: Sequence[FinishedEpisode], agent_steps: int) -> None:
+        """Some agents have filled a rollout, `agent_steps` in all; these episodes ended meanwhile."""
+        self.progress.add_collected(episodes, agent_steps)
         self.observers.on_episodes(_POLICY, episodes)
 
     def trained(self, scalars: Mapping[str, float], skipped_updates: int, samples: SampleCounts) -> None:
@@ -200,24 +203,24 @@ class RunRecords:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
         self._training_ended()
         extra: dict[str, float] = {}
-        try:
+        with _the_end_goes_on():
             if status is ExperimentStatus.SUCCESS and self._num_iterations:
                 for evaluated in self._evaluations.finish(self._checkpoints.newest):
                     self._write_evaluation(evaluated)
             self._evaluations.abandon()
             extra = self.observers.summaries(_POLICY, self._learner.env_steps)
-            self.observers.on_stop(status)
-        except Exception:  # a critical observer must not keep the result from being written
-            log.exception("An observer failed at the end of the run")
         report = self._report(extra)
         self._display.show(report)
         # a run that was over before it was started again stays as it was
         if self._num_iterations or not (self._continues and self._folder.result.exists()):
-            self._summaries.write(report)
             try:
                 write_json(self._folder.result, self._result(status, reason, report))
             except OSError as error:
                 log.error("result.json cannot be written (%s)", error.strerror)
+            with _the_end_goes_on():
+                self._write(report)
+        with _the_end_goes_on():  # what takes observers long comes when everything else is safe
+            self.observers.on_stop(status)
         if status is ExperimentStatus.FAILURE and set(self._plan.plugins) - {"core"}:
             log.info("To rule out plugins, run without them: -p no:NAME, or SF_PLUGINS='' for all of them.")
         for name in self.observers.disabled:
@@ -242,15 +245,18 @@ class RunRecords:
         self._summaries.write_scalars(evaluated.scalars(), evaluated.env_steps)
         self._write_summary(evaluated)
 
-    def _write_summary(self, evaluated: Evaluated | None = None) -> Report:
+    def _write_summary(self, evaluated: Evaluated | None = None) -> None:
         report = self._report(self.observers.summaries(_POLICY, self._learner.env_steps))
         if evaluated is not None:
             report = dataclasses.replace(report, evaluation=evaluated.to_json())
+        self._write(report)
+
+    def _write(self, report: Report) -> None:
         last = self._evaluations.last
         self._run.metrics = {**report.scalars(), **(last.scalars() if last else {})}
         self._summaries.write(report)
-        self.progress.summary_written()
-        return report
+        self.progress.summary_written(report)
+        self.observers.on_report(_POLICY, report.env_steps, self._run.metrics)
 
     def _report(self, extra: dict[str, float] | None = None) -> Report:
         return self.progress.report(self._time_s(), self._counters(), self._gauges(), extra, self._bottleneck())
@@ -271,9 +277,19 @@ class RunRecords:
             "episodes": report.episodes,
             "reward_mean": report.reward_mean,
             "episode_length_mean": report.episode_length_mean,
+            "time": {name: round(seconds, 3) for name, seconds in report.time_s.items()},
             "seed": self._cfg.seed,
             "checkpoint": newest.name if newest else None,
             "resumed_exactly": self._checkpoints.resumed_exactly,
             **report.counters,
             **({"eval": self._evaluations.last.to_json()} if self._evaluations.last else {}),
         }
+
+
+@contextmanager
+def _the_end_goes_on() -> Iterator[None]:
+    """A critical observer must not keep the result from being written."""
+    try:
+        yield
+    except Exception:
+        log.exception("An observer failed at the end of the run")

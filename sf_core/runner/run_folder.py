@@ -6,6 +6,7 @@ files mean to others.
     <train_dir>/<experiment>/
         config.json  plan.json  result.json  metrics.jsonl  sf_log.txt
         metrics_given_up.jsonl      reports of steps that were done again, if there were any
+        .running                    held by the process that trains
         .summary/<policy>/          TensorBoard events
         checkpoint_p<policy>/       one folder per checkpoint
         bad_batches_p<policy>/      batches whose update was not finite, if there were any
@@ -22,15 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from sf_core.cfg.saved import FILE_NAME as CONFIG_FILE
+from sf_core.runner.run_lock import FILE_NAME as LOCK
+from sf_core.runner.run_lock import RunLock, holder_of, trace_of
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
 
 class RunFolder:
-    """Paths of one run. Building the object touches nothing; `prepare` does."""
+    """Paths of one run. Building the object touches nothing; `prepare` does, and `release` lets go of it."""
 
     def __init__(self, train_dir: str | Path, experiment: str) -> None:
         self.path = Path(train_dir).expanduser().absolute() / experiment
+        self._lock = RunLock(self.path)
 
     @property
     def config(self) -> Path:
@@ -88,7 +92,7 @@ class RunFolder:
 
         Raises:
             UsageError: the folder holds files but no run, so it is not ours to write into or delete; it holds other
-                runs; or this user may not write there.
+                runs; another process trains in it; or this user may not write there.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --experiment or --train_dir.")
@@ -99,6 +103,8 @@ class RunFolder:
             )
         if self.path.exists() and any(self.path.glob("*/config.json")):
             raise UsageError(f"{self.path} holds other runs; choose another --experiment or --train_dir.")
+        if trace_of(self.path) == "running":
+            raise self._in_use()
         parent = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             raise UsageError(f"{parent} cannot be written to; choose another --train_dir.")
@@ -107,7 +113,7 @@ class RunFolder:
         """Make the folder ready: `resume` keeps it, `restart` moves an old one aside, `overwrite` deletes it.
 
         Raises:
-            UsageError: the folder holds files but no run, so it is not ours to write into or delete.
+            UsageError: see `check`.
         """
         self.check()
         if self.holds_a_run:
@@ -125,6 +131,17 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{self.path} cannot be made ({error.strerror}); choose another --train_dir.") from error
+        if not self._lock.acquire():
+            raise self._in_use()
+
+    def release(self) -> None:
+        """The run is over, and its files are written."""
+        self._lock.release()
+
+    def _in_use(self) -> UsageError:
+        holder = holder_of(self.path)
+        who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= holder.keys() else "another process"
+        return UsageError(f"{self.path} is being trained by {who}; stop that first, or choose another --experiment.")
 
     def _unused_name(self) -> Path:
         number = 1
@@ -134,8 +151,8 @@ class RunFolder:
 
 
 def _is_of_somebody(file: Path) -> bool:
-    """False for the configuration of a run that was killed while it wrote it, before anything else."""
-    return not (file.name.startswith(f".{CONFIG_FILE}.") and file.suffix == ".tmp")
+    """False for what a run writes first: its lock, and its configuration, if it was killed meanwhile."""
+    return file.name != LOCK and not (file.name.startswith(f".{CONFIG_FILE}.") and file.suffix == ".tmp")
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -12,9 +12,11 @@ from typing import ParamSpec, TypeVar
 from sf_core.cfg.config import Config
 from sf_core.cfg.resume import seed_of
 from sf_core.learner.nonfinite import BadBatches
+from sf_core.model.device import device_bytes
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
 from sf_core.runner.evaluations import Evaluations
+from sf_core.runner.gauges import memory_of_one_process
 from sf_core.runner.process import available_cores
 from sf_core.runner.records import RunRecords
 from sf_core.runner.run_folder import RunFolder
@@ -70,6 +72,7 @@ class SerialRunner:
             learner=files,
             time_s=lambda: self._clock.snapshot(),
             counters=parts.counters,
+            gauges=lambda: memory_of_one_process(device_bytes(policy.device)),
             bottleneck=lambda: serial_bottleneck(self._clock.snapshot()),
             evaluations=evaluations,
         )
@@ -134,7 +137,7 @@ class SerialRunner:
             if request.t == self.cfg.rollout:
                 slots.submit(claimed)
                 clock.start("other")
-                self.records.collected(worker.finished_episodes())
+                self.records.collected(worker.finished_episodes(), worker.num_agents * self.cfg.rollout)
                 return True
             clock.start("env")
             request = self._attributed(worker.advance, 0, request.t)

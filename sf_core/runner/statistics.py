@@ -93,3 +93,17 @@ class RateMeter:
         if start == now:
             start, start_count = self._points[-2]
         return (count - start_count) / (now - start) if now > start else math.nan
+
+
+def time_shares(time_s: Mapping[str, float]) -> dict[str, float]:
+    """Fraction of the time spent in each part; of a parallel run, in which each kind of process does not wait.
+
+    Args:
+        time_s: part -> seconds, which add up to the whole; or kind -> seconds of work beside `<kind>_waiting`.
+    """
+    waiting = "_waiting"
+    kinds = [name for name in time_s if f"{name}{waiting}" in time_s]
+    if kinds:
+        return {kind: time_s[kind] / ((time_s[kind] + time_s[kind + waiting]) or 1.0) for kind in kinds}
+    total = sum(time_s.values()) or 1.0
+    return {part: seconds / total for part, seconds in time_s.items()}

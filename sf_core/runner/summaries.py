@@ -20,7 +20,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from sf_core.learner.sample_counts import LagSpread
 from sf_core.runner.run_folder import RunFolder, finite
-from sf_core.runner.statistics import Spread
+from sf_core.runner.statistics import Spread, time_shares
 from sf_core.utils.log import log
 
 
@@ -29,7 +29,8 @@ class Report:
     """The state of a run at one moment: what the display shows and the files keep.
 
     `seconds` counts training time over all continuations of the run; `time_s` is the breakdown of this process's time;
-    `training` holds the scalars of the last training iteration; `extra` those of observers.
+    `training` holds the scalars of the last training iteration; `counters` and `gauges` what the engine counts and
+    measures; `extra` the scalars of observers.
     """
 
     policy_id: int
@@ -51,6 +52,11 @@ class Report:
     """What limits a parallel run, and the flag to turn."""
     evaluation: Mapping[str, Any] | None = None
     """The result of an evaluation that came in at this moment."""
+    sample_throughput: float = math.nan
+    """Agent steps collected per second over the last 10 seconds, trained on or not."""
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    recent_time_s: Mapping[str, float] = field(default_factory=dict)
+    """The breakdown of the time since the last summary."""
 
     @property
     def reward_mean(self) -> float:
@@ -68,21 +74,18 @@ class Report:
 
     def scalars(self) -> dict[str, float]:
         """TensorBoard tags, named as Sample Factory names them."""
-        samples_per_frame = self.agent_steps / self.env_steps if self.env_steps else 1.0
-        tags: dict[str, float] = {
-            "perf/_fps": self.fps[0],
-            "perf/_sample_throughput": self.fps[0] * samples_per_frame,
-        }
-        for name, spread in self.spreads.items():
-            if name in ("reward", "len"):
-                tags[f"{name}/{name}"] = spread.mean
-                tags[f"{name}/{name}_min"] = spread.minimum
-                tags[f"{name}/{name}_max"] = spread.maximum
-            else:
-                tags[name if "/" in name else f"policy_stats/avg_{name}"] = spread.mean
+        tags: dict[str, float] = {"perf/_fps": self.fps[0], "perf/_sample_throughput": self.sample_throughput}
+        # without an objective of the env's own, the return is what counts
+        stand_in = {_OBJECTIVE: self.spreads["reward"]} if "reward" in self.spreads else {}
+        for name, spread in {**stand_in, **self.spreads}.items():
+            tag = _tag_of(name)
+            tags[tag] = spread.mean
+            if name in _WITH_BOUNDS:
+                tags[f"{tag}_min"], tags[f"{tag}_max"] = spread.minimum, spread.maximum
         tags.update(self.training)
-        tags.update({f"stats/time_{name}": seconds for name, seconds in self.time_s.items()})
-        tags.update({f"stats/{name}": float(count) for name, count in self.counters.items()})
+        if sum(self.recent_time_s.values()):
+            tags.update({f"time/{part}": share for part, share in time_shares(self.recent_time_s).items()})
+        tags.update({f"stats/{name}": float(number) for name, number in {**self.counters, **self.gauges}.items()})
         tags.update(self.extra)
         return {tag: value for tag, value in tags.items() if math.isfinite(value)}
 
@@ -94,12 +97,14 @@ class Report:
             **{tag: spread.mean for tag, spread in self.spreads.items() if tag not in ("reward", "len")},
             **self.extra,
             **self.counters,
+            **self.gauges,
             "policy_id": self.policy_id,
             "env_steps": self.env_steps,
             "agent_steps": self.agent_steps,
             "policy_version": self.policy_version,
             "seconds": round(self.seconds, 3),
             "fps": self.fps[0],
+            "sample_throughput": self.sample_throughput,
             "episodes": self.episodes,
             "reward_mean": self.reward_mean,
             "episode_length_mean": self.episode_length_mean,
@@ -113,6 +118,17 @@ class Report:
             **({"bottleneck": self.bottleneck} if self.bottleneck else {}),
             **({"eval": self.evaluation} if self.evaluation else {}),
         }
+
+
+_OBJECTIVE = "true_objective"
+_WITH_BOUNDS = ("reward", "len", _OBJECTIVE)
+
+
+def _tag_of(statistic: str) -> str:
+    """A statistic of episodes in TensorBoard: one with a `/` in its name makes a group of its own."""
+    if statistic in ("reward", "len"):
+        return f"{statistic}/{statistic}"
+    return statistic if "/" in statistic else f"policy_stats/avg_{statistic}"
 
 
 class SummaryWriter:

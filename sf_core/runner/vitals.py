@@ -1,4 +1,4 @@
-"""Signs of life and use of time of every process, where all can see them.
+"""Signs of life, use of time and memory of every process, where all can see them.
 
 In: each process writes its own row. Out: who has been silent for how long, who works and who waits. numpy only.
 """
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+from sf_core.utils.memory import own_bytes
 
 LEARNER = 0  # row; the inference processes follow, then the rollout workers
 
@@ -23,6 +25,10 @@ class Vitals:
         waiting_s: `[P]` float64, seconds spent waiting for others.
         approximate_bootstraps: `[P]` int64, of inference processes.
         late_rewards: `[P]` int64, of rollout workers.
+        passes: `[P]` int64, times an inference process has answered.
+        requests: `[P]` int64, requests of env groups that it has answered in them.
+        memory_bytes: `[P]` int64, resident memory, shared memory included.
+        device_bytes: `[P, 2]` int64, memory of a CUDA device that tensors take, and that torch holds for them.
     """
 
     def __init__(
@@ -33,15 +39,23 @@ class Vitals:
         self.waiting_s = allocate("vitals/waiting_s", (num_processes,), np.dtype(np.float64))
         self.approximate_bootstraps = allocate("vitals/approximate", (num_processes,), np.dtype(np.int64))
         self.late_rewards = allocate("vitals/late_rewards", (num_processes,), np.dtype(np.int64))
+        self.passes = allocate("vitals/passes", (num_processes,), np.dtype(np.int64))
+        self.requests = allocate("vitals/requests", (num_processes,), np.dtype(np.int64))
+        self.memory_bytes = allocate("vitals/memory_bytes", (num_processes,), np.dtype(np.int64))
+        self.device_bytes = allocate("vitals/device_bytes", (num_processes, 2), np.dtype(np.int64))
 
 
 class Pulse:
-    """The row of one process, written by it."""
+    """The row of one process, written by it. `device_bytes` says how much of its device's memory it uses."""
 
-    def __init__(self, vitals: Vitals, row: int) -> None:
+    def __init__(self, vitals: Vitals, row: int, device_bytes: Callable[[], tuple[int, int]] | None = None) -> None:
         self._heartbeat = vitals.heartbeat_s[row : row + 1]
         self._busy = vitals.busy_s[row : row + 1]
         self._waiting = vitals.waiting_s[row : row + 1]
+        self._memory = vitals.memory_bytes[row : row + 1]
+        self._device = vitals.device_bytes[row]
+        self._device_bytes = device_bytes
+        self._next_measure_s = 0.0
         self._since = time.monotonic()
         self._heartbeat[0] = self._since
 
@@ -56,6 +70,11 @@ class Pulse:
         now = time.monotonic()
         self._busy[0] += now - self._since
         self._heartbeat[0] = self._since = now
+        if now >= self._next_measure_s:
+            self._next_measure_s = now + _MEASURE_EVERY_S
+            self._memory[0] = own_bytes()
+            if self._device_bytes is not None:
+                self._device[:] = self._device_bytes()
 
 
 class TimeReport:
@@ -103,6 +122,7 @@ def serial_bottleneck(seconds: Mapping[str, float]) -> str:
     return f"{_SERIAL_SENTENCES[kind]} ({kind} takes {100 * seconds[kind] / total:.0f} % of the time)"
 
 
+_MEASURE_EVERY_S = 5.0  # reading it costs some ten microseconds
 _FIRST_S = 5.0  # in which nothing can be said
 _WORKS = 0.5  # of the time: less, and nobody is waited for
 _TURNS = {

@@ -99,7 +99,6 @@ def test_an_explicit_encoder_and_actor_critic_set_their_flags():
     [
         ({"num_policies": 2}, "--num_policies=2"),
         ({"with_pbt": True}, "--with_pbt=True"),
-        ({"with_wandb": True}, "--with_w"),
     ],
 )
 def test_what_is_not_there_is_refused_rather_than_ignored(values, flag):

@@ -12,8 +12,9 @@ import pytest
 import sf_core
 
 ROOT = Path(sf_core.__file__).parent
-HEAVY = ("torch", "numpy", "gymnasium", "cv2", "ale_py", "vizdoom", "jax", "rich", "tensorboard", "safetensors", "PIL")
 SIMULATORS = ("cv2", "ale_py", "vizdoom", "jax")
+LIBRARIES = ("torch", "numpy", "gymnasium", "rich", "tensorboard", "safetensors", "PIL", "matplotlib", "wandb")
+HEAVY = LIBRARIES + SIMULATORS
 
 NUMPY_TOO = {
     "rollout": ("fields", "buffers", "slots", "shared_memory"),
@@ -132,11 +133,20 @@ def run(*argv):
         ("train", "--env=CartPole-v1", "--help"),
         ("eval", "--help"),
         ("enjoy", "--help"),
+        ("status", "--help"),
+        ("plot", "--help"),
     ],
     ids=" ".join,
 )
 def test_listing_and_help_import_nothing_heavy(argv):
     assert not run(*argv) & set(HEAVY)
+
+
+def test_the_status_of_runs_imports_nothing_heavy(tmp_path):
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    (run_folder / "config.json").write_text('{"schema": 1, "values": {}, "origins": {}}')
+    assert not run("status", str(tmp_path)) & set(HEAVY)
 
 
 @pytest.mark.parametrize(

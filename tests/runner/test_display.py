@@ -10,13 +10,17 @@ from sf_core.learner.sample_counts import LagSpread
 from sf_core.runner.display import (
     LiveDisplay,
     PlainDisplay,
+    breakdown,
     data_line,
     duration,
     make_display,
     number,
     progress,
     shares,
+    so_far,
     sparkline,
+    speeds,
+    stats_line,
 )
 from sf_core.runner.statistics import Spread
 from sf_core.runner.summaries import Report
@@ -140,8 +144,10 @@ def test_masked_samples_are_shown_with_the_reason_and_what_waits():
     counters |= {"slots_ready": 3, "groups_waiting": 1}
     line = data_line(report(policy_lag=LagSpread.of({0: 3, 4: 1}), counters=counters))
     assert "policy lag 0 to 4, mean 1 " in line
+    # in turns there is no lag, and nothing masked is nothing to say
+    assert data_line(report(policy_lag=LagSpread.of({0: 3}), counters={"samples_trained": 90})) == ""
     assert "masked stale 8.0 %, reset only 2.0 %" in line
-    assert "queues: 3 rollouts for the learner, 1 groups for slots" in line
+    assert "waiting: 3 rollouts, 1 groups" in line
     assert data_line(report()) == ""
 
 
@@ -149,3 +155,28 @@ def test_each_kind_of_process_of_a_parallel_run_is_compared_with_its_own_waiting
     time_s = {"env": 1.0, "env_waiting": 3.0, "learner": 9.0, "learner_waiting": 1.0}
     assert shares(report(time_s=time_s)) == [("env", 0.25), ("learner", 0.9)]
     assert shares(report(time_s={"env": 1.0, "learner": 3.0})) == [("env", 0.25), ("learner", 0.75)]
+
+
+def test_speeds_of_a_minute_and_of_five_are_shown_once_a_run_is_old_enough():
+    fps = (100.0, 200.0, 300.0)
+    assert speeds(report(fps=fps, seconds=59)) == ["100.0"]
+    assert speeds(report(fps=fps, seconds=300)) == ["100.0", "1 min 200.0", "5 min 300.0"]
+
+
+def test_the_panel_names_the_limit_that_comes_first():
+    assert so_far(report(), cfg()) == "250 of 1,000 env steps"
+    assert so_far(report(), cfg(train_for_seconds=4)) == "250 env steps, 0:00:02 of 0:00:04"
+
+
+def test_the_first_few_statistics_of_the_env_are_shown():
+    spreads = {"reward": Spread(1.0, 1.0, 1.0), **{name: Spread(0.5, 0.0, 1.0) for name in "abcdef"}}
+    assert stats_line(report(spreads=spreads)) == "a 0.5   b 0.5   c 0.5   d 0.5   and 2 more"
+    assert stats_line(report()) == ""
+
+
+def test_bars_do_not_push_about_what_follows_them():
+    def breakdown_of(env):
+        return breakdown(report(time_s={"other": 1 - env, "env": env, "learner": 0.0})).plain
+
+    assert breakdown_of(0.5).index("learner") == breakdown_of(0.05).index("learner")
+    assert breakdown_of(0.5) == "env ███░░░ 50 %   learner ░░░░░░  0 %   other 50 %   "

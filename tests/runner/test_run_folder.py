@@ -23,21 +23,25 @@ def test_building_the_object_writes_nothing(tmp_path):
 def test_resume_keeps_what_is_there(tmp_path):
     folder = a_run(tmp_path)
     folder.prepare("resume")
+    folder.release()
     assert (folder.path / "precious").read_text() == "weights"
 
 
 def test_restart_moves_the_old_run_to_the_first_unused_name(tmp_path):
     for text in ("first", "second"):
-        a_run(tmp_path, text).prepare("restart")
+        folder = a_run(tmp_path, text)
+        folder.prepare("restart")
+        folder.release()
     assert (tmp_path / "exp_old0001" / "precious").read_text() == "first"
     assert (tmp_path / "exp_old0002" / "precious").read_text() == "second"
-    assert list((tmp_path / "exp").iterdir()) == []
+    assert [path.name for path in (tmp_path / "exp").iterdir()] == [".running"]
 
 
 def test_overwrite_deletes_the_old_run(tmp_path):
     folder = a_run(tmp_path)
     folder.prepare("overwrite")
-    assert list(folder.path.iterdir()) == []
+    folder.release()
+    assert [path.name for path in folder.path.iterdir()] == [".running"]
 
 
 @pytest.mark.parametrize("behavior", ["resume", "restart", "overwrite"])

@@ -1,6 +1,7 @@
 import json
 import math
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sf_core.learner.sample_counts import LagSpread
@@ -21,6 +22,9 @@ def report(**changes):
         "spreads": {"reward": Spread(2.0, 1.0, 3.0), "len": Spread(80.0, 40.0, 120.0), "kills": Spread(1.0, 0.0, 2.0)},
         "training": {"train/loss": 0.5, "train/lr": 1e-4},
         "time_s": {"env": 1.0, "learner": 0.5},
+        "recent_time_s": {"env": 0.3, "learner": 0.1},
+        "sample_throughput": 110.0,
+        "gauges": {"memory_learner": 300.0},
     }
     return Report(**(values | changes))
 
@@ -28,7 +32,7 @@ def report(**changes):
 def test_tags_are_sample_factorys():
     assert report().scalars() == {
         "perf/_fps": 400.0,
-        "perf/_sample_throughput": 100.0,  # 160 samples for 640 frames
+        "perf/_sample_throughput": 110.0,  # what was collected, trained on or not
         "reward/reward": 2.0,
         "reward/reward_min": 1.0,
         "reward/reward_max": 3.0,
@@ -36,11 +40,21 @@ def test_tags_are_sample_factorys():
         "len/len_min": 40.0,
         "len/len_max": 120.0,
         "policy_stats/avg_kills": 1.0,
+        "policy_stats/avg_true_objective": 2.0,  # the return stands in
+        "policy_stats/avg_true_objective_min": 1.0,
+        "policy_stats/avg_true_objective_max": 3.0,
         "train/loss": 0.5,
         "train/lr": 1e-4,
-        "stats/time_env": 1.0,
-        "stats/time_learner": 0.5,
+        "time/env": pytest.approx(0.75),  # of the time since the last summary
+        "time/learner": pytest.approx(0.25),
+        "stats/memory_learner": 300.0,
     }
+
+
+def test_an_objective_of_the_envs_own_has_its_bounds():
+    tags = report(spreads={"reward": Spread(2.0, 1.0, 3.0), "true_objective": Spread(5.0, 4.0, 6.0)}).scalars()
+    names = ("avg_true_objective", "avg_true_objective_min", "avg_true_objective_max")
+    assert [tags[f"policy_stats/{name}"] for name in names] == [5.0, 4.0, 6.0]
 
 
 def test_a_statistic_with_a_slash_makes_its_own_group():

@@ -175,11 +175,21 @@ class Fragile(TrainingObserver):
 
 class Stopper(TrainingObserver):
     def __init__(self, cfg):
-        pass
+        self.reports = []
+        self.found_at_the_end = []
 
     def on_train_step(self, run, policy_id, stats):
         run.request_checkpoint()
         run.request_stop("seen enough")
+
+    def summaries(self, run, policy_id, env_steps):
+        return {"mine/steps": env_steps}
+
+    def on_report(self, run, policy_id, env_steps, scalars):
+        self.reports.append((env_steps, scalars["mine/steps"], run.metrics == scalars))
+
+    def on_stop(self, run, status):
+        self.found_at_the_end = sorted(path.name for path in run.directory.glob("*.json*"))
 
 
 def test_a_run_that_breaks_leaves_a_result_and_its_checkpoints(tmp_path):
@@ -193,10 +203,15 @@ def test_a_run_that_breaks_leaves_a_result_and_its_checkpoints(tmp_path):
 
 def test_an_observer_can_end_the_run(tmp_path):
     runner = make_runner(parse(tmp_path))
-    runner.records.observers.add("stopper", Stopper(None))
+    stopper = Stopper(None)
+    runner.records.observers.add("stopper", stopper)
     assert runner.run() is ExperimentStatus.SUCCESS
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
     assert (result["reason"], result["env_steps"]) == ("seen enough", DATASET)
+    assert stopper.reports[-1] == (DATASET, DATASET, True)
+    # whatever an observer takes its time with at the end, the run's own files are safe
+    assert stopper.found_at_the_end == ["config.json", "metrics.jsonl", "plan.json", "result.json"]
+    assert json.loads((tmp_path / "exp" / "metrics.jsonl").read_text().splitlines()[-1])["mine/steps"] == DATASET
 
 
 def test_nothing_is_written_when_the_env_does_not_exist(tmp_path):

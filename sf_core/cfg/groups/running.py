@@ -311,21 +311,20 @@ EVALUATION = OptionGroup(
 
 WANDB = OptionGroup(
     "wandb",
-    "Weights & Biases (not part of this version)",
+    "Weights & Biases, beside TensorBoard (`pip install sf-core[wandb]`; `WANDB_MODE=offline` works)",
     (
         Option(
             name="with_wandb",
             type=BOOL,
             default=False,
-            unavailable="reporting to Weights & Biases is not part of this version; TensorBoard events are written",
             help="report to Weights & Biases",
         ),
-        Option(name="wandb_user", type=STR, default=None, help="the account"),
+        Option(name="wandb_user", type=STR, default=None, help="the account or team; not set means your own"),
         Option(name="wandb_project", type=STR, default="sample_factory", help="the project"),
         Option(name="wandb_group", type=STR, default=None, help="the group; not set means the environment's name"),
         Option(name="wandb_job_type", type=STR, default="SF", help="the job type"),
         Option(name="wandb_tags", type=STR, default=[], many=True, help="tags"),
-        Option(name="wandb_dir", type=STR, default="./wandb", help="the local folder"),
+        Option(name="wandb_dir", type=STR, default="./wandb", help="where W&B keeps its local files"),
     ),
 )
 

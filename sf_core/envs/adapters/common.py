@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from sf_core.envs.seeding import SeedSource
-from sf_core.envs.timestep import EPISODE_EXTRA_STATS, TRUE_OBJECTIVE
+from sf_core.envs.timestep import EPISODE_EXTRA_STATS, RECORDED_EPISODE, TRUE_OBJECTIVE
 
 _LONGEST_TEXT = 200  # characters of an action or of seeds in an error
 
@@ -51,8 +51,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."
 
 
+_RECORDED = {"r": "RecordEpisodeStatistics_reward", "l": "RecordEpisodeStatistics_len"}  # Sample Factory's names
+
+
 def stats_of(info: Any) -> dict[str, float]:
-    """`episode_extra_stats` and `true_objective` of one env's info, as numbers; what is no number is left out."""
+    """`episode_extra_stats`, `true_objective` and a recorded `episode` of one env's info; only what is a number."""
     if not isinstance(info, Mapping):
         return {}
     stats: dict[str, float] = {}
@@ -60,6 +63,9 @@ def stats_of(info: Any) -> dict[str, float]:
     pairs = dict(given) if isinstance(given, Mapping) else {}
     if TRUE_OBJECTIVE in info:
         pairs[TRUE_OBJECTIVE] = info[TRUE_OBJECTIVE]
+    recorded = info.get(RECORDED_EPISODE)
+    if isinstance(recorded, Mapping):
+        pairs |= {name: recorded[key] for key, name in _RECORDED.items() if key in recorded}
     for key, value in pairs.items():
         if np.size(value) == 1 and np.asarray(value).dtype.kind in "biuf":
             stats[str(key)] = float(np.asarray(value).reshape(()))

@@ -25,7 +25,7 @@ from sf_core.envs.checks import check_five, check_length, check_observation, che
 from sf_core.envs.env_utils import TrainingInfoInterface, find_interface
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.spaces import decode_action, flatten_observation
-from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, TRUE_OBJECTIVE, TimeStep
+from sf_core.envs.timestep import EPISODE_EXTRA_STATS, LIFE_LOST, RECORDED_EPISODE, TRUE_OBJECTIVE, TimeStep
 from sf_core.utils.errors import UsageError
 
 
@@ -250,26 +250,24 @@ def reset_vector(env: VectorEnv[Any, Any, Any], seeds: list[int] | None) -> Any:
 
 def _extra_stats(infos: Mapping[str, Any], rows: np.ndarray) -> dict[int, dict[str, float]]:
     """What the infos of a vector env say about the episodes that ended in these rows."""
-    if EPISODE_EXTRA_STATS not in infos and TRUE_OBJECTIVE not in infos:
-        return {}
+    named = [name for name in (EPISODE_EXTRA_STATS, TRUE_OBJECTIVE, RECORDED_EPISODE) if name in infos]
     all_stats: dict[int, dict[str, float]] = {}
-    for row in rows:
-        info: dict[str, Any] = {}
-        given = infos.get(EPISODE_EXTRA_STATS)
-        if isinstance(given, Mapping):  # a dict of arrays, each with a mask `_key`
-            info[EPISODE_EXTRA_STATS] = {
-                key: values[row]
-                for key, values in given.items()
-                if not (key.startswith("_") and key[1:] in given) and _said(given, key, row)
-            }
-        elif given is not None:  # an array or list of dicts
-            info[EPISODE_EXTRA_STATS] = given[row]
-        if TRUE_OBJECTIVE in infos and _said(infos, TRUE_OBJECTIVE, row):
-            info[TRUE_OBJECTIVE] = infos[TRUE_OBJECTIVE][row]
-        stats = stats_of(info)
+    for row in rows if named else ():
+        stats = stats_of({name: _row(infos[name], row) for name in named if _said(infos, name, row)})
         if stats:
             all_stats[int(row)] = stats
     return all_stats
+
+
+def _row(given: Any, row: Any) -> Any:
+    """What belongs to one env: of an array or list its element, of a dict of arrays a dict of what was said."""
+    if not isinstance(given, Mapping):
+        return given[row]
+    return {
+        key: values[row]
+        for key, values in given.items()
+        if not (key.startswith("_") and key[1:] in given) and _said(given, key, row)
+    }
 
 
 def _said(infos: Mapping[str, Any], key: str, row: Any) -> bool:
