@@ -7,7 +7,14 @@ def main() -> int:
 
     from sf_core import _entry
 
-    verbs = {"train": _entry.sf_train, "eval": _entry.sf_eval, "enjoy": _entry.sf_enjoy, "list": _entry.sf_list}
+    verbs = {
+        "train": _entry.sf_train,
+        "eval": _entry.sf_eval,
+        "enjoy": _entry.sf_enjoy,
+        "list": _entry.sf_list,
+        "export": _entry.sf_export,
+        "hub": _entry.sf_hub,
+    }
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     if verb not in verbs:
         asked_for_help = verb in ("-h", "--help")

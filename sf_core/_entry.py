@@ -57,3 +57,17 @@ def sf_list(argv: "list[str] | None" = None) -> int:
     from sf_core.cli.list import main
 
     return _run(main, argv)
+
+
+def sf_export(argv: "list[str] | None" = None) -> int:
+    """`sf-export`: a trained policy as one file; returns the exit code."""
+    from sf_core.cli.export import main
+
+    return _run(main, argv)
+
+
+def sf_hub(argv: "list[str] | None" = None) -> int:
+    """`sf-hub`: runs to and from the Hugging Face hub; returns the exit code."""
+    from sf_core.cli.hub import main
+
+    return _run(main, argv)

@@ -167,6 +167,20 @@ class ReturnsNormalizer(RunningMeanStd):
         super().__init__(())
 
 
+class FrozenMeanStd(RunningMeanStd):
+    """The normalisation of `source` with statistics that are constants from now on, as an exported graph wants them."""
+
+    def __init__(self, source: RunningMeanStd) -> None:
+        super().__init__(source.mean.shape)
+        self.load_state_dict(source.state_dict())
+        constants = source._cached(self.mean.device)
+        for name in ("mean32", "std32", "inverse_std32"):
+            self.register_buffer(name, getattr(constants, name.removesuffix("32")).clone(), persistent=False)
+
+    def _cached(self, device: torch.device) -> _Cached:
+        return _Cached(self.mean, (0, 0), *(getattr(self, name) for name in ("mean32", "std32", "inverse_std32")))
+
+
 class ObservationNormalizer(nn.Module):
     """Raw observations to what encoders take: float32, scaled by constants, normalised by running statistics.
 

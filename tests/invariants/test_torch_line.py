@@ -132,6 +132,9 @@ def run(*argv):
         ("train", "--env=CartPole-v1", "--help"),
         ("eval", "--help"),
         ("enjoy", "--help"),
+        ("export", "--help"),
+        ("hub", "--help"),
+        ("hub", "pull", "--help"),
     ],
     ids=" ".join,
 )
