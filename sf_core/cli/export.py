@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sf_core.cli.run_arguments import add_run_arguments, run_folder
+from sf_core.cli.run_arguments import add_checkpoint, add_place, checkpoint_folder, run_folder
 from sf_core.utils.errors import UsageError, report_usage_error
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         run = run_folder(options)
-        return _export(run / f"checkpoint_p{options.policy_index}", run, options)
+        return _export(checkpoint_folder(run, options), run, options)
     except UsageError as error:
         return report_usage_error(error, verbose=options.verbose)
 
@@ -34,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Write a trained policy as one file that needs nothing of sf-core, and check that it acts alike.",
         allow_abbrev=False,
     )
-    add_run_arguments(parser)
+    add_place(parser, experiment="default_experiment")
+    add_checkpoint(parser)
     add = parser.add_argument
     add("--format", choices=tuple(_SUFFIX), required=True, help="onnx: for onnxruntime; torch: a .pt2 of torch.export")
     add("--output", metavar="FILE", help="the file to write; policy.onnx or policy.pt2 in the folder of the run")

@@ -10,11 +10,12 @@ holds. Does not know where inputs come from, nor whether the results are right.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,15 +136,16 @@ FORMATS = {
 }
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Exporters warn about their own insides, at length."""
+    """Exporters warn about their own insides, at length, and print graphs of what they cannot do."""
     chatty = [logging.getLogger(name) for name in ("torch", "torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in chatty]
     try:
         for logger in chatty:
             logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
+        heard = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
             warnings.simplefilter("ignore")
             yield
     finally:

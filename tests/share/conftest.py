@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fnmatch
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -48,6 +51,63 @@ def make_run(
     write_checkpoint(path, network.state_dict(), {"step": torch.zeros(1)}, facts)
     write_config(folder, cfg)
     return folder
+
+
+class FakeApi:
+    """What is used of `huggingface_hub.HfApi`, over repositories in memory: name -> {private, commits}."""
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, dict[str, Any]] = {}
+        self.asked_for: list[str] = []
+
+    def create_repo(self, repo_id: str, *, private: bool, repo_type: str, exist_ok: bool) -> None:
+        assert repo_type == "model"
+        assert exist_ok or repo_id not in self.repositories
+        self.repositories.setdefault(repo_id, {"private": private, "commits": []})
+        if not self.repositories[repo_id]["commits"]:
+            self.commit(repo_id, {".gitattributes": b"*.safetensors filter=lfs"})
+
+    def commit(self, repo_id: str, files: dict[str, bytes]) -> str:
+        commits = self.repositories[repo_id]["commits"]
+        content = sorted((path, hashlib.sha1(data).hexdigest()) for path, data in files.items())
+        sha = hashlib.sha1(repr((len(commits), content)).encode()).hexdigest()
+        commits.append((sha, dict(files)))
+        return sha
+
+    def upload_folder(
+        self, *, repo_id: str, folder_path: str, commit_message: str, repo_type: str, delete_patterns: str
+    ) -> SimpleNamespace:
+        folder = Path(folder_path)
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        before = self.files(repo_id)
+        kept = {path: data for path, data in before.items() if not fnmatch.fnmatch(path, delete_patterns)}
+        return SimpleNamespace(oid=self.commit(repo_id, {**kept, **files}))
+
+    def model_info(self, repo_id: str, *, revision: str | None = None, files_metadata: bool = False) -> SimpleNamespace:
+        if repo_id not in self.repositories:
+            raise OSError("404 Client Error\nRepository Not Found")
+        siblings = [SimpleNamespace(rfilename=p, size=len(data)) for p, data in self.files(repo_id, revision).items()]
+        sha = next(sha for sha, _ in reversed(self.repositories[repo_id]["commits"]) if revision in (None, sha))
+        return SimpleNamespace(sha=sha, private=self.repositories[repo_id]["private"], siblings=siblings)
+
+    def hf_hub_download(self, repo_id: str, filename: str, *, revision: str, local_dir: str) -> str:
+        self.asked_for.append(filename)
+        path = Path(local_dir) / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.files(repo_id, revision)[filename])
+        return str(path)
+
+    def files(self, repo_id: str, revision: str | None = None) -> dict[str, bytes]:
+        commits = self.repositories[repo_id]["commits"]
+        return next(files for sha, files in reversed(commits) if revision in (None, "main", sha))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """A hub in memory, which `sf-hub` connects to."""
+    api = FakeApi()
+    monkeypatch.setattr("sf_core.share.hub.connect", lambda: api)
+    return api
 
 
 @pytest.fixture(autouse=True)
