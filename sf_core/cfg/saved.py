@@ -52,12 +52,15 @@ def read_config(directory: str | Path) -> Config:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"there is no {FILE_NAME} in {directory}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}); --restart_behavior=restart starts anew.") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema is None:
         raise UsageError(f"{path} was not written by sf_core; choose another --experiment.")
     if schema != SCHEMA:
         raise UsageError(f"{path} has schema {schema}, this sf_core reads {SCHEMA}; use the version that wrote it.")
-    requested = {name: (entry["value"], entry["origin"]) for name, entry in data.get("requested", {}).items()}
-    return Config(data["values"], data["origins"], requested)
+    try:
+        requested = {name: (entry["value"], entry["origin"]) for name, entry in data.get("requested", {}).items()}
+        return Config(dict(data["values"].items()), dict(data["origins"].items()), requested)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged ({type(error).__name__}: {error}); put an intact one there.") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_core.cli.run_arguments import add_checkpoint, add_place, checkpoint_folder, run_folder
-from sf_core.utils.errors import UsageError, report_usage_error
+from sf_core.utils.errors import ComponentFailure, UsageError, report_usage_error
 
 if TYPE_CHECKING:
     from sf_core.share.export import Exported
@@ -59,7 +59,7 @@ def _export(source: Path, run: Path, options: argparse.Namespace) -> int:
             tolerance=options.tolerance,
             overwrite=options.overwrite,
         )
-    except ExportError as error:
+    except (ExportError, ComponentFailure) as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_EXPORTED
     _report(exported, options.tolerance)

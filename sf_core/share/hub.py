@@ -90,12 +90,14 @@ def prepare_push(run: Path, repository: str, evaluation: Path | None = None) -> 
     """Collect what would be sent; touches nothing.
 
     Raises:
-        UsageError: it is no run with a checkpoint, or the evaluation cannot be read.
+        UsageError: it is no run with a checkpoint, or something of it or the evaluation cannot be read.
     """
     try:
-        return Push(run, files_of_run(run), model_card(run, repository, evaluation))
+        files = files_of_run(run)
     except RefusedFilesError as error:
         raise UsageError(f"{run} cannot be sent: {error}") from error
+    _read_all(run, files)
+    return Push(run, files, model_card(run, repository, evaluation))
 
 
 def push(api: HubApi, repository: str, what: Push, *, public: bool = False, message: str = "") -> str:
@@ -169,7 +171,10 @@ def pull(api: HubApi, repository: str, folder: Path, revision: str | None = None
     try:
         checksums = {file.path: _download(api, repository, commit, file, staging) for file in files}
         shutil.rmtree(staging / ".cache", ignore_errors=True)  # where the client keeps its books
-        _check(repository, staging, files)
+        try:
+            _read_all(staging, files)
+        except UsageError as error:
+            raise HubError(f"{repository} is not taken: {str(error).replace(f'{staging}/', '')}") from error
         write_json(staging / ORIGIN_FILE, _origin(repository, revision, commit, checksums))
         staging.rename(folder)
     finally:
@@ -188,15 +193,12 @@ def _download(api: HubApi, repository: str, commit: str, file: HubFile, staging:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _check(repository: str, staging: Path, files: Sequence[HubFile]) -> None:
-    """Read everything that later commands read, as data, while the folder has no name yet."""
-    try:
-        read_config(staging)
-        for file in files:
-            if file.path.endswith(f"/{MODEL_FILE}"):
-                read_saved_policy((staging / file.path).parent)
-    except UsageError as error:
-        raise HubError(f"{repository} is not taken: {str(error).replace(f'{staging}/', '')}") from error
+def _read_all(folder: Path, files: Sequence[HubFile]) -> None:
+    """Read, as data, what later commands read; `UsageError` if it is damaged."""
+    read_config(folder)
+    for file in files:
+        if file.path.endswith(f"/{MODEL_FILE}"):
+            read_saved_policy((folder / file.path).parent)
 
 
 def _origin(repository: str, revision: str | None, commit: str, checksums: Mapping[str, str]) -> dict[str, Any]:

@@ -146,4 +146,5 @@ def _distance(x: np.ndarray, expected: np.ndarray) -> np.ndarray:
     if x.shape != expected.shape:
         return np.array([np.inf])
     x, expected = x.astype(np.float64), expected.astype(np.float64)
-    return np.nan_to_num(np.abs(x - expected) / np.maximum(1.0, np.abs(expected)), nan=np.inf)
+    relative: np.ndarray = np.abs(x - expected) / np.maximum(1.0, np.abs(expected))
+    return np.where(np.isnan(relative), np.inf, relative)
