@@ -7,10 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
+import gymnasium
 import pytest
 import torch
-from gymnasium import spaces
 
 from sf_core.cfg.arguments import full_cfg, parse_sf_args
 from sf_core.cfg.saved import write_config
@@ -20,15 +19,16 @@ from sf_core.model.factory import build_actor_critic
 from sf_core.model.normalizer import RunningMeanStd
 from sf_core.plugins.manager import build_plan, get_manager
 
-VECTOR = spaces.Box(-np.inf, np.inf, (4,), np.float32)
 SMALL = {"encoder_mlp_layers": 8, "encoder_conv_mlp_layers": 8, "rnn_size": 6, "use_rnn": False, "seed": 1}
 
 
 def make_run(
-    folder: Path, obs_space: Any = VECTOR, action_space: Any = None, env: str = "CartPole-v1", **options: Any
+    folder: Path, obs_space: Any = None, action_space: Any = None, env: str = "CartPole-v1", **options: Any
 ) -> Path:
     """The folder of a run whose policy is small, random, and has seen something."""
-    action_space = action_space or spaces.Discrete(2)
+    cartpole = gymnasium.make("CartPole-v1")
+    obs_space = obs_space or gymnasium.spaces.Dict({"obs": cartpole.observation_space})  # as training stores it
+    action_space = action_space or cartpole.action_space
     values = {"env": env, "experiment": folder.name, "train_dir": folder.parent, **SMALL, **options}
     argv = [f"--{name}={value}" for name, value in values.items()]
     cfg = full_cfg(parse_sf_args(argv)[0], argv)
