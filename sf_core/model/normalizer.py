@@ -168,17 +168,28 @@ class ReturnsNormalizer(RunningMeanStd):
 
 
 class FrozenMeanStd(RunningMeanStd):
-    """The normalisation of `source` with statistics that are constants from now on, as an exported graph wants them."""
+    """The normalisation of `source` as an exported graph wants it: constants, and no memory that is written twice."""
+
+    mean32: Tensor
+    std32: Tensor
+    inverse_std32: Tensor
 
     def __init__(self, source: RunningMeanStd) -> None:
         super().__init__(source.mean.shape)
         self.load_state_dict(source.state_dict())
         constants = source._cached(self.mean.device)
-        for name in ("mean32", "std32", "inverse_std32"):
-            self.register_buffer(name, getattr(constants, name.removesuffix("32")).clone(), persistent=False)
+        self.register_buffer("mean32", constants.mean.clone(), persistent=False)
+        self.register_buffer("std32", constants.std.clone(), persistent=False)
+        self.register_buffer("inverse_std32", constants.inverse_std.clone(), persistent=False)
 
-    def _cached(self, device: torch.device) -> _Cached:
-        return _Cached(self.mean, (0, 0), *(getattr(self, name) for name in ("mean32", "std32", "inverse_std32")))
+    def normalize(self, x: Tensor) -> Tensor:
+        """See the base class."""
+        wide = (x - self.mean).to(torch.float32) if x.dtype == torch.float64 else x.to(torch.float32) - self.mean32
+        return (wide * self.inverse_std32).clamp(-CLIP, CLIP)
+
+    def denormalize(self, x: Tensor) -> Tensor:
+        """See the base class."""
+        return x.clamp(-CLIP, CLIP) * self.std32 + self.mean32
 
 
 class ObservationNormalizer(nn.Module):
@@ -196,6 +207,7 @@ class ObservationNormalizer(nn.Module):
 
     def __init__(self, obs_space: spaces.Dict, cfg: AttrDict) -> None:
         super().__init__()
+        self.in_place = True  # whether memory of its own is computed on in place; an exported graph has none
         self.subtract_mean = float(cfg.obs_subtract_mean)
         self.scale = float(cfg.obs_scale)
         chosen = cfg.normalize_input_keys
@@ -239,6 +251,8 @@ class ObservationNormalizer(nn.Module):
         if key != LONE_OBSERVATION or (self.subtract_mean == 0.0 and self.scale == 1.0):
             return x
         wide = x if x.dtype == torch.float64 else to_float32(x, self.ranks[key])
+        if not self.in_place:
+            return (wide - self.subtract_mean) / self.scale
         if wide is x:
             return (x - self.subtract_mean).div_(self.scale)
         return (wide.sub_(self.subtract_mean) if self.subtract_mean else wide).div_(self.scale)

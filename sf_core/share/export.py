@@ -78,7 +78,14 @@ def export(
     partial = path.with_name(f".partial_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        parity = compare(policy, write(ExportedStep(policy), _example(policy), format_name, partial))
+        run = write(ExportedStep(policy), _example(policy), format_name, partial)
+        try:
+            parity = compare(policy, run)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ExportError(
+                f"what was exported as {format_name} does not run ({reason}), so it was not kept"
+            ) from error
         if not parity.largest <= tolerance:
             worst = max(parity.difference, key=lambda name: parity.difference[name])
             raise ExportError(

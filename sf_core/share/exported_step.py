@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from sf_core.envs.spaces import LONE_ACTION, LONE_OBSERVATION, ActionPart, action_leaves, observation_spaces
 from sf_core.envs.tensor_dtype import torch_dtype
 from sf_core.model.action_distribution import ActionDistribution, ActionLayout
+from sf_core.model.actor_critic import ActorCritic
 from sf_core.model.normalizer import FrozenMeanStd, RunningMeanStd
 from sf_core.model.policy import Policy
 
@@ -153,7 +154,8 @@ class SamplingLogits(nn.Module):
         return torch.cat(pieces, dim=1)[:, self.order]
 
 
-def _freeze_statistics(network: nn.Module) -> None:
+def _freeze_statistics(network: ActorCritic) -> None:
+    network.obs_normalizer.in_place = False
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, RunningMeanStd):

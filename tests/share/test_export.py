@@ -44,6 +44,11 @@ CASES = {
     ),
     "reals, fixed stddev": (VECTOR, spaces.Box(-1, 1, (3,)), {"adaptive_stddev": False, "continuous_tanh_scale": 2.0}),
     "attention": (VECTOR, spaces.Discrete(2), {"core": "attention"}),
+    "scaled image": (
+        spaces.Dict({"obs": spaces.Box(0, 255, (4, 36, 36), np.uint8)}),
+        spaces.Discrete(2),
+        {"obs_subtract_mean": 1.5, "obs_scale": 255.0, "normalize_input": False, "encoder": "convnet_atari"},
+    ),
 }
 each_format = pytest.mark.parametrize("format_name", ["torch", "onnx"])
 
@@ -57,6 +62,8 @@ def need(format_name):
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_exported_acts_like_the_policy(run_of, capsys, case, format_name):
     need(format_name)
+    if "lstm" in case and torch.__version__.startswith("2.4."):
+        pytest.skip("torch 2.4 traces an LSTM wrongly; the comparison refuses it")
     obs_space, action_space, options = CASES[case]
     run = run_of(obs_space, action_space, **options)
     assert sf_export([f"--train_dir={run.parent}", "--experiment=run", f"--format={format_name}"]) == 0
