@@ -158,3 +158,23 @@ def test_a_run_is_sent_and_fetched_with_the_real_client(run_of, server, hub, tmp
     assert done.returncode == 1
     assert done.stderr.startswith("error: me/nothing could not be looked at: ")
     assert "Traceback" not in done.stderr
+
+
+def test_the_client_reads_the_card(run_of, tmp_path):
+    from huggingface_hub import ModelCard
+
+    from sf_core.share.model_card import model_card
+
+    run = run_of()
+    score = {"reward_mean": 12.5, "reward_std": 0.5, "episodes": 20, "deterministic": False, "checkpoint": "x"}
+    (tmp_path / "score.json").write_text(json.dumps(score))
+    data = ModelCard(model_card(run, "me/cartpole", tmp_path / "score.json")).data
+    assert data.library_name == "sf-core"
+    assert "CartPole-v1" in data.tags
+    [result] = data.eval_results
+    assert (result.dataset_name, result.metric_type, result.metric_value) == (
+        "CartPole-v1",
+        "mean_reward",
+        "12.50 +/- 0.50",
+    )
+    assert ModelCard(model_card(run, "me/cartpole")).data.eval_results is None
