@@ -7,9 +7,10 @@ The rooms, in the order in which data meets the code; each imports only from tho
     model       observations to actions            rollout     what moves between sampler and learner
     sampler     fills slots with experience        learner     empties them and improves the policy
     runner      keeps it running                   eval        measures and records
-    train       run_rl(cfg)                        enjoy       watch a trained policy
-    cli         sf-train, sf-eval, sf-enjoy,       testing     contracts and fixtures for plugin authors
-                sf-list, sf-status, sf-plot
+    share       exported policies, the hub         train       run_rl(cfg)
+    enjoy       watch a trained policy             cli         sf-train, sf-eval, sf-enjoy, sf-list,
+    testing     contracts and fixtures for                     sf-status, sf-plot, sf-export, sf-hub
+                plugin authors
 
 Public names are imported on first use, so `import sf_core` costs nothing.
 """
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from sf_core._entry import sf_enjoy as sf_enjoy
     from sf_core._entry import sf_eval as sf_eval
+    from sf_core._entry import sf_export as sf_export
+    from sf_core._entry import sf_hub as sf_hub
     from sf_core._entry import sf_list as sf_list
     from sf_core._entry import sf_train as sf_train
     from sf_core.cfg.arguments import parse_full_cfg as parse_full_cfg
@@ -70,6 +73,8 @@ _HOME_OF = {
     "run_rl": "sf_core.train",
     "sf_enjoy": "sf_core._entry",
     "sf_eval": "sf_core._entry",
+    "sf_export": "sf_core._entry",
+    "sf_hub": "sf_core._entry",
     "sf_list": "sf_core._entry",
     "sf_train": "sf_core._entry",
 }

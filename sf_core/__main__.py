@@ -14,6 +14,8 @@ def main() -> int:
         "list": _entry.sf_list,
         "status": _entry.sf_status,
         "plot": _entry.sf_plot,
+        "export": _entry.sf_export,
+        "hub": _entry.sf_hub,
     }
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     if verb not in verbs:

@@ -66,8 +66,22 @@ def sf_status(argv: "list[str] | None" = None) -> int:
     return _run(main, argv)
 
 
+def sf_export(argv: "list[str] | None" = None) -> int:
+    """`sf-export`: a trained policy as one file; returns the exit code."""
+    from sf_core.cli.export import main
+
+    return _run(main, argv)
+
+
 def sf_plot(argv: "list[str] | None" = None) -> int:
     """`sf-plot`: learning curves of runs as a picture; returns the exit code."""
     from sf_core.cli.plot import main
+
+    return _run(main, argv)
+
+
+def sf_hub(argv: "list[str] | None" = None) -> int:
+    """`sf-hub`: runs to and from the Hugging Face hub; returns the exit code."""
+    from sf_core.cli.hub import main
 
     return _run(main, argv)

@@ -1,1 +1,1 @@
-"""What the commands `sf-train`, `sf-eval`, `sf-enjoy` and `sf-list` do with their arguments."""
+"""What the commands `sf-train`, `sf-eval`, `sf-enjoy`, `sf-list`, `sf-export` and `sf-hub` do with their arguments."""

@@ -136,6 +136,11 @@ def action_parts(space: Space[Any]) -> tuple[ActionPart, ...]:
     return parts
 
 
+def action_leaves(space: Space[Any]) -> dict[str, Space[Any]]:
+    """The leaf behind each part of `action_parts(space)`, by the part's name."""
+    return {"/".join(path) or LONE_ACTION: leaf for path, leaf in _leaves(space, ())}
+
+
 def num_action_parameters(space: Space[Any]) -> int:
     """Number of action logits: the sum over parts of one per choice, two (means, then log-stddevs) per real number."""
     return sum(part.num_parameters for part in action_parts(space))

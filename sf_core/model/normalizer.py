@@ -174,6 +174,31 @@ class ReturnsNormalizer(RunningMeanStd):
         super().__init__(())
 
 
+class FrozenMeanStd(RunningMeanStd):
+    """The normalisation of `source` as an exported graph wants it: constants, and no memory that is written twice."""
+
+    mean32: Tensor
+    std32: Tensor
+    inverse_std32: Tensor
+
+    def __init__(self, source: RunningMeanStd) -> None:
+        super().__init__(source.mean.shape)
+        self.load_state_dict(source.state_dict())
+        constants = source._cached(self.mean.device)
+        self.register_buffer("mean32", constants.mean.clone(), persistent=False)
+        self.register_buffer("std32", constants.std.clone(), persistent=False)
+        self.register_buffer("inverse_std32", constants.inverse_std.clone(), persistent=False)
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """See the base class."""
+        wide = (x - self.mean).to(torch.float32) if x.dtype == torch.float64 else x.to(torch.float32) - self.mean32
+        return (wide * self.inverse_std32).clamp(-CLIP, CLIP)
+
+    def denormalize(self, x: Tensor) -> Tensor:
+        """See the base class."""
+        return x.clamp(-CLIP, CLIP) * self.std32 + self.mean32
+
+
 class ObservationNormalizer(nn.Module):
     """Raw observations to what encoders take: float32, scaled by constants, normalised by running statistics.
 
@@ -189,6 +214,7 @@ class ObservationNormalizer(nn.Module):
 
     def __init__(self, obs_space: spaces.Dict, cfg: AttrDict) -> None:
         super().__init__()
+        self.in_place = True  # whether memory of its own is computed on in place; an exported graph has none
         self.subtract_mean = float(cfg.obs_subtract_mean)
         self.scale = float(cfg.obs_scale)
         chosen = cfg.normalize_input_keys
@@ -238,6 +264,8 @@ class ObservationNormalizer(nn.Module):
         if key != LONE_OBSERVATION or (self.subtract_mean == 0.0 and self.scale == 1.0):
             return x
         wide = x if x.dtype == torch.float64 else to_float32(x, self.ranks[key])
+        if not self.in_place:
+            return (wide - self.subtract_mean) / self.scale
         if wide is x:
             return (x - self.subtract_mean).div_(self.scale)
         return (wide.sub_(self.subtract_mean) if self.subtract_mean else wide).div_(self.scale)

@@ -161,6 +161,10 @@ class Policy:
             result = forward.whole(inputs, rnn_state, values_only=True)
         return self._reward_units(result["values"].reshape(-1))
 
+    def distribution(self, observation: Mapping[str, Tensor], action_logits: Tensor) -> ActionDistribution:
+        """What `action_logits` `[N, P]` describe, with the masks that stand in `observation` `{key: [N, *space]}`."""
+        return ActionDistribution(self.layout, action_logits, self._split_mask(observation)[1])
+
     def act(
         self,
         observation: Any,

@@ -21,6 +21,7 @@ LAYERS = (
     {"population"},
     {"runner"},
     {"eval"},
+    {"share"},
     {"train", "enjoy"},
     {"cli"},
     {"testing"},

@@ -135,6 +135,9 @@ def run(*argv):
         ("enjoy", "--help"),
         ("status", "--help"),
         ("plot", "--help"),
+        ("export", "--help"),
+        ("hub", "--help"),
+        ("hub", "pull", "--help"),
     ],
     ids=" ".join,
 )

@@ -279,7 +279,7 @@ EVALUATION = OptionGroup(
             default=False,
             evaluation=True,
             per_command=True,
-            unavailable="uploading to the Hugging Face Hub is not part of this version",
+            unavailable="`sf-hub push USER/NAME --experiment=NAME` uploads a run",
             help="upload the run to the Hugging Face Hub",
         ),
         Option(

@@ -1,0 +1,122 @@
+"""The card of a run: what it scored, the command that trained it, how to use it.
+
+In: the folder of a run, and what `sf-eval` wrote, if it did. Out: Markdown with the header that the Hugging Face hub
+reads. Does not know the hub.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from sf_core.share.hub_files import CONFIG, RESULT, VIDEO
+from sf_core.utils.errors import UsageError
+
+
+def model_card(run: Path, repository: str, evaluation: Path | None = None) -> str:
+    """The card of `run`.
+
+    Args:
+        run: the folder.
+        repository: `user/name`, for the commands in the card.
+        evaluation: what `sf-eval --output=FILE.json` wrote, or `sf-eval --json` printed.
+
+    Raises:
+        UsageError: `evaluation` is not what `sf-eval` writes.
+    """
+    config = _object(run / CONFIG).get("values", {})
+    env, algorithm = str(config.get("env")), str(config.get("algo", "APPO"))
+    score, measured = _score(run, evaluation)
+    name = repository.rpartition("/")[2]
+    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if (run / VIDEO).is_file() else ""
+    return f"""\
+{_header(env, algorithm, score)}
+# {algorithm} on {env}
+
+Trained with [sf-core](https://pypi.org/project/sf-core/). {measured}
+
+## Use it
+
+```bash
+pip install "sf-core[hub]"
+sf-hub pull {repository}
+sf-eval --experiment={name}
+sf-enjoy --experiment={name} --save_video
+```
+
+```python
+from sf_core import Policy
+
+policy, rnn_state = Policy.load("train_dir/{name}"), None
+action, rnn_state = policy.act(observation, rnn_state)  # rnn_state=None where an episode starts
+```
+{video}
+## How it was trained
+
+{_training(run)}
+All options are in `{CONFIG}`. The files are data: reading them executes nothing.
+"""
+
+
+def _header(env: str, algorithm: str, score: str | None) -> str:
+    """YAML; texts are written as JSON, which YAML reads."""
+    task = {"type": "reinforcement-learning", "name": "reinforcement-learning"}
+    results = [
+        {
+            "task": task,
+            "dataset": {"name": env, "type": env},
+            "metrics": [{"type": "mean_reward", "name": "mean_reward", "value": score, "verified": False}],
+        }
+    ]
+    entries: dict[str, Any] = {
+        "library_name": "sf-core",
+        "pipeline_tag": "reinforcement-learning",
+        "tags": ["reinforcement-learning", "deep-reinforcement-learning", "sf-core", env],
+        "model-index": [{"name": algorithm, "results": results}] if score else [],
+    }
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items() if value]
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str]:
+    """`mean +/- std`, and a sentence on how it was measured."""
+    if evaluation is not None:
+        result = _object(evaluation)
+        try:
+            mean, std, episodes = float(result["reward_mean"]), float(result["reward_std"]), int(result["episodes"])
+            how = f"{'greedy' if result['deterministic'] else 'sampled'} actions, checkpoint `{result['checkpoint']}`"
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{evaluation} is not what sf-eval --output=FILE.json writes ({error!r})") from error
+        return f"{mean:.2f} +/- {std:.2f}", f"Mean return **{mean:.2f}** ± {std:.2f} over {episodes} episodes ({how})."
+    reward = _object(run / RESULT).get("reward_mean") if (run / RESULT).is_file() else None
+    if not isinstance(reward, int | float):
+        return None, "It was not evaluated."
+    return f"{reward:.2f}", f"Mean return **{reward:.2f}** of the last episodes of training, with sampled actions."
+
+
+def _training(run: Path) -> str:
+    """The command and the versions, from `plan.json`, which itself stays at home."""
+    path = run / "plan.json"
+    plan = _object(path) if path.is_file() else {}
+    command = [str(word) for word in plan.get("command") or ()][1:]  # without the interpreter
+    if not command:
+        return "The command was not recorded.\n"
+    program = Path(command[0]).name
+    words = [program, *command[1:]] if program.startswith("sf-") else ["python", program, *command[1:]]
+    needed = dict(plan.get("versions") or {})
+    for plugin in (plan.get("plugins") or {}).values():
+        needed |= {plugin["distribution"]: plugin["version"]} if plugin.get("distribution") else {}
+    versions = ", ".join(f"{name} {version}" for name, version in needed.items())
+    return f"```bash\n{shlex.join(words)}\n```\n\nWith {versions}.\n"
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} does not hold an object")
+    return data
