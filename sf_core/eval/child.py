@@ -20,7 +20,7 @@ from sf_core.eval.periodic import Alive, EvaluationTask
 from sf_core.eval.placement import Placement, default_num_envs
 from sf_core.eval.session import open_session_of_run
 from sf_core.learner.checkpoint_folder import remove_checkpoint
-from sf_core.model.checkpoint_files import JSON_FILE, find_checkpoints
+from sf_core.model.checkpoint_files import JSON_FILE, facts_checksum, find_checkpoints
 from sf_core.runner.evaluations import Evaluated
 from sf_core.runner.process import Role, begin_process, failures_to
 from sf_core.runner.run_folder import finite
@@ -54,9 +54,11 @@ def keep_as_best(checkpoint: Path, checkpoints: Path, result: Mapping[str, Any])
     """Move a checkpoint among those of its run as the best one, with the result beside it; the last best one goes."""
     file = checkpoint / JSON_FILE
     facts = json.loads(file.read_text(encoding="utf-8"))
+    facts["evaluation"] = finite(result)
+    facts["sha256"][JSON_FILE] = facts_checksum(facts)
     temporary = checkpoint / f".{JSON_FILE}.tmp"  # a new file: the old one may be a link to that of the run
     with temporary.open("w", encoding="utf-8") as opened:
-        json.dump({**facts, "evaluation": finite(result)}, opened, indent=1, allow_nan=False)
+        json.dump(facts, opened, indent=1, allow_nan=False)
         opened.flush()
         os.fsync(opened.fileno())
     temporary.replace(file)

@@ -30,7 +30,10 @@ SMALL = (
     "--experiment=exp",
 )
 DATASET = 64
-OF_THE_CLOCK = ("seconds", "fps", "time", "bottleneck", "policy_lag")  # the lag is that since the last report
+OF_THE_CLOCK = (  # the lag is that since the last report
+    *("seconds", "fps", "sample_throughput", "time", "bottleneck", "policy_lag"),
+    "master_process_memory_mb",
+)
 
 
 class Watch(TrainingObserver):
