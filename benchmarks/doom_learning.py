@@ -22,7 +22,7 @@ BUDGETS = {  # env steps, seeds of ours, seeds of the peer
     "doom_health_gathering": (1_000_000, (1,), (1,)),
     "doom_defend_the_center_flat_actions": (1_000_000, (1,), (1,)),
 }
-PEER_SCRIPT = Path(__file__).parent / "sf_bench" / "peers" / "run_sample_factory_curve.py"
+PEER_SCRIPT = Path(__file__).parent / "doom_sample_factory.py"
 
 Curve = list[tuple[int, float, float]]
 """(env steps, seconds, mean return of the last 100 episodes)"""

@@ -26,6 +26,7 @@ from sf_core.envs.mask_check import MaskCheck
 from sf_core.envs.spaces import action_parts, is_action_mask
 from sf_core.envs.timestep import AgentVector
 from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
+from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.memory import own_bytes
 
@@ -105,7 +106,8 @@ def probe_env(plan: EnvPlan, cfg: Any, *, measure_s: float = 0.0) -> EnvInfo:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_probe_main, args=(sender, plan, cfg, measure_s), name=PROBE_TITLE)
-    process.start()
+    with ctrl_c_held_back():
+        process.start()
     sender.close()  # only the child has this end now, so its death ends the wait below
     try:
         answer = receiver.recv()
@@ -188,6 +190,7 @@ def _step_s(vector: AgentVector, measure_s: float) -> float:
 def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any, measure_s: float) -> None:
     _set_title(PROBE_TITLE)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends the probe without a traceback of its own
+    let_ctrl_c_through()
     try:
         answer: EnvInfo | tuple[str, str] = look_at_env(plan, cfg, measure_s=measure_s)
     except (UsageError, EnvError) as error:

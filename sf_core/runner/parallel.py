@@ -254,7 +254,10 @@ class ParallelRunner:
 
     def _filled(self, member: Member, message: Filled) -> None:
         """A rollout is complete: its slots wait for the learner, its group for others."""
-        member.proved = True
+        if not member.proved:
+            member.proved = True
+            if all(worker.proved for worker in self._crew.workers.values()):
+                log.debug("Every rollout worker has collected a rollout")
         slots = self._held.pop(message.group)
         self.slots.submit(slots)
         self._waiting.append(message.group)

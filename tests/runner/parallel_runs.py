@@ -149,10 +149,13 @@ class Command:
             time.sleep(0.1)
 
     def until_it_trains(self):
-        folder = self.tmp_path / "exp" / "metrics.jsonl"
+        metrics, said = (self.tmp_path / "exp" / name for name in ("metrics.jsonl", "sf_log.txt"))
         self.until(
-            lambda: self.titles() and folder.exists() and '"policy_version": ' in folder.read_text(), "it never trained"
+            lambda: self.titles() and metrics.exists() and '"policy_version": ' in metrics.read_text(),
+            "it never trained",
         )
+        # a worker that dies before its first rollout ends the run
+        self.until(lambda: "Every rollout worker has collected a rollout" in said.read_text(), "a worker did nothing")
         return self.titles()
 
     def wait(self, patience_s=20):

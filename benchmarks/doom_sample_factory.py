@@ -1,6 +1,6 @@
 """Sample Factory's own Doom training; notes (env steps, seconds, mean return) as it goes.
 
-SF_ENVIRONMENT/bin/python run_sample_factory_curve.py OUTPUT.jsonl --env=doom_basic [flags of Sample Factory]
+SF_ENVIRONMENT/bin/python doom_sample_factory.py OUTPUT.jsonl --env=doom_basic [flags of Sample Factory]
 """
 
 import json
