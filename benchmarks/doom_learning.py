@@ -18,7 +18,7 @@ from pathlib import Path
 
 OURS, PEER = "sf-core", "Sample Factory"
 BUDGETS = {  # env steps, seeds of ours, seeds of the peer
-    "doom_basic": (700_000, (1, 2, 3), (1,)),
+    "doom_basic": (700_000, (1, 2, 3), (1, 2)),
     "doom_health_gathering": (1_000_000, (1,), (1,)),
     "doom_defend_the_center_flat_actions": (1_000_000, (1,), (1,)),
 }
