@@ -146,6 +146,22 @@ class CountingEnv(gym.Env[Any, Any]):
         return {"count": count, "phase": self._step % 4} if self._dict_observation else count
 
 
+class StuckEnv(CountingEnv):
+    """Forbids every action in its third observation, and refuses to be stepped after it."""
+
+    def __init__(self) -> None:
+        super().__init__(0, Script(lengths=(100,)))
+        self.observation_space = spaces.Dict(obs=self.observation_space, action_mask=spaces.MultiBinary(2))
+
+    def _observation(self) -> Any:
+        return {"obs": super()._observation(), "action_mask": np.full(2, self._step != 2, np.int8)}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """See `CountingEnv`."""
+        assert self._step != 2, "an env may refuse what it forbids"
+        return super().step(action)
+
+
 class CountingVectorEnv(VectorEnv[Any, Any, Any]):
     """`CountingEnv`s as one native vector env.
 

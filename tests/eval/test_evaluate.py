@@ -3,7 +3,6 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium import spaces
 
 from sf_core.envs.adapters.multi_agent import MultiAgentEnvs
 from sf_core.envs.adapters.single import SingleEnvs
@@ -13,7 +12,7 @@ from sf_core.envs.spaces import action_parts
 from sf_core.eval.evaluate import evaluate, play
 from sf_core.plugins.plan import EnvError
 from sf_core.testing.fake_policy import CountingPolicy, counting_value
-from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script
+from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script, StuckEnv
 from sf_core.utils.errors import UsageError
 
 SCRIPT = Script()
@@ -131,22 +130,7 @@ def test_a_state_that_is_not_finite_ends_with_its_episode():
     np.testing.assert_array_equal(np.ravel(policy.states), [0, 1, np.nan] * 2)
 
 
-class Stuck(CountingEnv):
-    """Forbids every action in its third observation."""
-
-    def __init__(self):
-        super().__init__(0, Script(lengths=(100,)))
-        self.observation_space = spaces.Dict(obs=self.observation_space, action_mask=spaces.MultiBinary(2))
-
-    def _observation(self):
-        return {"obs": super()._observation(), "action_mask": np.full(2, self._step != 2, np.int8)}
-
-    def step(self, action):
-        assert self._step != 2, "an env may refuse what it forbids"
-        return super().step(action)
-
-
 def test_a_mask_that_leaves_no_choice_is_an_error_that_names_the_env():
-    envs = SingleEnvs([Stuck()], name="maze")
+    envs = SingleEnvs([StuckEnv()], name="maze")
     with pytest.raises(UsageError, match="env 'maze' returned the observation 'action_mask' with no legal choice"):
         evaluate(Watched(envs), envs, 1, seed=0)

@@ -15,7 +15,7 @@ from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.rollout_worker import RolloutWorker
 from sf_core.testing.fake_policy import CountingPolicy, counting_value
-from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script
+from sf_core.testing.fakes import CountingEnv, CountingMultiAgentEnv, CountingVectorEnv, Script, StuckEnv
 from sf_core.utils.errors import UsageError
 
 T = 8
@@ -349,23 +349,8 @@ def test_an_env_that_wants_to_know_hears_with_the_end_of_its_episode_how_far_tra
         request = worker.advance(0, t)
 
 
-class Stuck(CountingEnv):
-    """Forbids every action in its third observation."""
-
-    def __init__(self):
-        super().__init__(0, Script(lengths=(100,)))
-        self.observation_space = spaces.Dict(obs=self.observation_space, action_mask=spaces.MultiBinary(2))
-
-    def _observation(self):
-        return {"obs": super()._observation(), "action_mask": np.full(2, self._step != 2, np.int8)}
-
-    def step(self, action):
-        assert self._step != 2, "an env may refuse what it forbids"
-        return super().step(action)
-
-
 def test_a_mask_that_leaves_no_choice_is_an_error_that_names_the_env():
-    _, worker, inference = build([SingleEnvs([Stuck()], name="maze")])
+    _, worker, inference = build([SingleEnvs([StuckEnv()], name="maze")])
     with pytest.raises(UsageError, match="env 'maze' returned the observation 'action_mask' with no legal choice"):
         collect(worker, inference, [[0]])
 
