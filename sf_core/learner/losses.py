@@ -1,7 +1,8 @@
 """The terms of the loss.
 
-In: arrays of one minibatch and coefficients. Out: scalars. Every mean runs over the valid samples only and, as every
-function here, works on arrays of any one shape [N]. Does not know networks, optimizers or where the arrays came from.
+In: arrays of one minibatch and coefficients. Out: scalars. Every mean runs over the valid samples only (`valid` None:
+all are, as in most minibatches, where masks would cost more than the loss) and, as every function here, works on arrays
+of any one shape [N]. Does not know networks, optimizers or where the arrays came from.
 """
 
 from __future__ import annotations
@@ -32,21 +33,25 @@ class LossTerms:
         return self.policy + self.value + self.exploration + self.kl
 
 
-def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
+def masked_mean(x: Tensor, valid: Tensor | None) -> Tensor:
     """Mean of x [N] over valid [N]; 0 when nothing is valid.
 
     `where`, not a product: what stands in an invalid row may be NaN. No boolean indexing: its size would have to be
     read back from the device.
     """
+    if valid is None:
+        return x.mean()
     return torch.where(valid, x, 0.0).sum() / valid.sum().clamp(min=1)
 
 
-def importance_ratio(target_log_prob: Tensor, behaviour_log_prob: Tensor, valid: Tensor) -> Tensor:
+def importance_ratio(target_log_prob: Tensor, behaviour_log_prob: Tensor, valid: Tensor | None) -> Tensor:
     """π(a|s) / μ(a|s) [N], limited to [0.05, 20]; 1 at invalid rows.
 
     Exactly 1, with the gradient of log π, where the target policy is the behaviour policy.
     """
-    log_ratio = torch.where(valid, target_log_prob - behaviour_log_prob, 0.0)
+    log_ratio = target_log_prob - behaviour_log_prob
+    if valid is not None:
+        log_ratio = torch.where(valid, log_ratio, 0.0)
     return log_ratio.exp().clamp(MIN_RATIO, MAX_RATIO)
 
 
@@ -55,11 +60,14 @@ def clip_range(clip_ratio: float) -> tuple[float, float]:
     return 1.0 / (1.0 + clip_ratio), 1.0 + clip_ratio
 
 
-def normalise_advantage(advantage: Tensor, valid: Tensor) -> Tensor:
+def normalise_advantage(advantage: Tensor, valid: Tensor | None) -> Tensor:
     """(A - mean) / max(std, 1e-7) over the valid samples [N], with the unbiased std; 0 at invalid rows.
 
     Needs two valid samples to mean anything; with fewer the result is finite and useless.
     """
+    if valid is None:
+        std, mean = torch.std_mean(advantage)
+        return (advantage - mean) / std.clamp(min=MIN_ADVANTAGE_STD)
     count = valid.sum()
     advantage = torch.where(valid, advantage, 0.0)
     mean = advantage.sum() / count.clamp(min=1)
@@ -68,7 +76,7 @@ def normalise_advantage(advantage: Tensor, valid: Tensor) -> Tensor:
     return centred / std.clamp(min=MIN_ADVANTAGE_STD)
 
 
-def policy_loss(ratio: Tensor, advantage: Tensor, valid: Tensor, *, clip_ratio: float) -> Tensor:
+def policy_loss(ratio: Tensor, advantage: Tensor, valid: Tensor | None, *, clip_ratio: float) -> Tensor:
     """Clipped surrogate, - mean min(ratio A, clip(ratio) A) (Schulman et al. 2017, eq. 7), on `clip_range`."""
     low, high = clip_range(clip_ratio)
     return -masked_mean(torch.minimum(ratio * advantage, ratio.clamp(low, high) * advantage), valid)
@@ -78,7 +86,7 @@ def value_loss(
     value: Tensor,
     behaviour_value: Tensor,
     value_target: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     *,
     clip_value: float,
     coefficient: float,
@@ -93,12 +101,12 @@ def value_loss(
     return coefficient * masked_mean(error, valid)
 
 
-def entropy_loss(entropy: Tensor, valid: Tensor, *, coefficient: float) -> Tensor:
+def entropy_loss(entropy: Tensor, valid: Tensor | None, *, coefficient: float) -> Tensor:
     """- coefficient * mean entropy (Williams and Peng 1991)."""
     return -coefficient * masked_mean(entropy, valid)
 
 
-def symmetric_kl_loss(symmetric_kl: Tensor, valid: Tensor, *, coefficient: float) -> Tensor:
+def symmetric_kl_loss(symmetric_kl: Tensor, valid: Tensor | None, *, coefficient: float) -> Tensor:
     """Coefficient * min(30, mean of ½[KL(π‖U) + KL(U‖π)]).
 
     The cap, with its zero gradient, and non-finite entries counted as 0 are Sample Factory's: the divergence from the
@@ -108,6 +116,6 @@ def symmetric_kl_loss(symmetric_kl: Tensor, valid: Tensor, *, coefficient: float
     return coefficient * mean.clamp(max=MAX_SYMMETRIC_KL)
 
 
-def kl_loss(kl_divergence: Tensor, valid: Tensor, *, coefficient: float) -> Tensor:
+def kl_loss(kl_divergence: Tensor, valid: Tensor | None, *, coefficient: float) -> Tensor:
     """Coefficient * mean KL(π‖μ), a fixed penalty (Schulman et al. 2017, eq. 8 with constant β)."""
     return coefficient * masked_mean(kl_divergence, valid)

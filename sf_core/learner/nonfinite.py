@@ -107,13 +107,12 @@ def find_culprits(batch: TrainBatch, train: Tensor) -> tuple[str, ...]:
     return ()
 
 
-def blame_update(tables: Sequence[Tensor]) -> tuple[str, ...]:
+def blame_update(table: Tensor) -> tuple[str, ...]:
     """What was not finite in updates on a finite batch: `logits`, `value`, or only the `gradient`.
 
     Args:
-        tables: numbers of each minibatch, as `update_stats.describe_minibatches` arranges them.
+        table: [M, names], as `update_stats.describe_minibatches` arranges the numbers of M minibatches.
     """
-    table = torch.cat(list(tables)).cpu()  # [minibatches, names]
     broken = dict(zip(MINIBATCH_STATS, (~table.isfinite()).any(0).tolist(), strict=True))
     culprits = []
     if broken["policy_loss"] or broken["exploration_loss"] or broken["kl_loss"]:

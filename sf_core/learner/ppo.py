@@ -61,7 +61,7 @@ def minibatch_loss(
     Returns:
         The terms, and what they were made of, detached.
     """
-    valid = minibatch.valid.flatten()  # [N], N = g * L
+    valid = None if minibatch.valid is None else minibatch.valid.flatten()  # [N], N = g * L
     value, behaviour_value = evaluation.value.flatten(), minibatch.behaviour_value.flatten()
     raw_advantage, value_target = advantage.flatten(), value_target.flatten()
     ratio = importance_ratio(evaluation.log_prob.flatten(), minibatch.behaviour_log_prob.flatten(), valid)

@@ -9,6 +9,7 @@ is one sample, so minibatches index flattened samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,13 +30,20 @@ class Segments:
     action_logits: Tensor  # [G, L, P], of the behaviour policy
     behaviour_log_prob: Tensor  # [G, L]
     behaviour_value: Tensor  # [G, L], in the units of the value head
-    valid: Tensor  # [G, L] bool, rows to train on
+    valid: Tensor | None  # [G, L] bool, rows to train on; None = all
     inactive: Tensor | None  # [G, L] bool, steps the agent sat out; None = nobody did
 
     @property
     def num_segments(self) -> int:
         """G."""
-        return int(self.valid.shape[0])
+        return int(self.episode_start.shape[0])
+
+    def count_valid(self, selections: Sequence[Selection]) -> list[int]:
+        """Rows to train on in each of some equal minibatches; where not all are, the host waits for the device."""
+        if self.valid is None:
+            return [self.episode_start.numel() // len(selections)] * len(selections)
+        counts: list[int] = torch.stack([select_rows(self.valid, s).sum() for s in selections]).tolist()
+        return counts
 
     def select(self, selection: Selection) -> Segments:
         """The chosen segments: views for a slice, copies for an index tensor."""
@@ -47,7 +55,7 @@ class Segments:
             action_logits=select_rows(self.action_logits, selection),
             behaviour_log_prob=select_rows(self.behaviour_log_prob, selection),
             behaviour_value=select_rows(self.behaviour_value, selection),
-            valid=select_rows(self.valid, selection),
+            valid=None if self.valid is None else select_rows(self.valid, selection),
             inactive=None if self.inactive is None else select_rows(self.inactive, selection),
         )
 
@@ -91,7 +99,7 @@ def cut_into_segments(
         action_logits=to_segments(action_logits, recurrence),
         behaviour_log_prob=to_segments(log_prob, recurrence),
         behaviour_value=to_segments(behaviour_value, recurrence),
-        valid=to_segments(train, recurrence),
+        valid=None if bool(train.all()) else to_segments(train, recurrence),
         inactive=to_segments(inactive, recurrence) if bool(inactive.any()) else None,
     )
 

@@ -21,7 +21,6 @@ from torch import Tensor
 from sf_core.learner.checkpoint import LearnerState
 from sf_core.learner.checkpoint_folder import Checkpoint
 from sf_core.learner.inner_state import inner_state
-from sf_core.learner.losses import masked_mean
 from sf_core.learner.minibatches import minibatch_selections
 from sf_core.learner.nonfinite import BadBatches, TrainingDivergedError, blame_update, find_culprits
 from sf_core.learner.optimizer import (
@@ -45,6 +44,7 @@ from sf_core.learner.update_stats import (
     UpdateStats,
     action_range,
     describe_minibatches,
+    mean_of_applied,
     reduce_minibatch_stats,
 )
 from sf_core.learner.validity import Validity, count_samples, validity
@@ -119,22 +119,24 @@ class Learner:
         try:
             segments = prepare_segments(cfg, self.policy, batch, masks)
             targets = make_targets(cfg, self.policy, batch, segments, masks)
-            tables: list[Tensor] = []  # one per epoch, a row per minibatch
+            records: list[MinibatchRecord] = []
             previous_loss = None
             for epoch in range(cfg.num_epochs):
                 if cfg.with_vtrace and epoch:
                     targets = make_targets(cfg, self.policy, batch, segments, masks)
-                table = self._run_epoch(segments, targets)
-                tables += table
+                of_epoch = self._run_epoch(segments, targets)
+                records += of_epoch
                 if epoch + 1 == cfg.num_epochs:
                     break
-                epoch_loss = reduce_minibatch_stats(table)["policy_loss"]
+                epoch_loss = mean_of_applied(of_epoch, MinibatchRecord.policy_loss)
                 if previous_loss is not None and abs(epoch_loss - previous_loss) < MIN_POLICY_LOSS_CHANGE:
                     break
                 previous_loss = epoch_loss
         finally:
             self.policy.actor_critic.eval()
-        return self._finish(batch, masks, targets, tables, lr)
+        # described once, since for small minibatches the numbers cost as much as the gradient
+        table = describe_minibatches(records, cfg.ppo_clip_ratio, segments.action_logits.abs().amax())
+        return self._finish(batch, masks, targets, table, lr)
 
     def state(self, generators: Mapping[str, torch.Generator] | None = None) -> LearnerState:
         """Everything needed to go on from here. The tensors are copies.
@@ -186,21 +188,19 @@ class Learner:
         self._decay_lr()
         return restore_random_state(facts["random_state"], {**(generators or {}), "minibatches": self._generator})
 
-    def _run_epoch(self, segments: Segments, targets: Targets) -> list[Tensor]:
-        """One pass over all segments; one table of numbers, none if no minibatch had enough valid samples."""
+    def _run_epoch(self, segments: Segments, targets: Targets) -> list[MinibatchRecord]:
+        """One pass over all segments; minibatches that have not enough valid samples are left out."""
         advantage = to_segments(targets.advantage.t(), self.cfg.recurrence)  # [G, L]
         value_target = to_segments(to_head_units(self.policy, targets.value_target).t(), self.cfg.recurrence)
         selections = minibatch_selections(
             segments.num_segments,
             self.cfg.num_batches_per_epoch,
             self._generator if self.cfg.shuffle_minibatches else None,
-            segments.valid.device,
+            segments.episode_start.device,
         )
-        # Read back once per epoch: with one valid sample there is no deviation of advantages, with none no loss.
-        num_valid = torch.stack([select_rows(segments.valid, s).sum() for s in selections]).tolist()
         records = []
-        for selection, count in zip(selections, num_valid, strict=True):
-            if count >= 2:
+        for selection, count in zip(selections, segments.count_valid(selections), strict=True):
+            if count >= 2:  # with one valid sample there is no deviation of advantages, with none no loss
                 records.append(
                     self._run_minibatch(
                         segments.select(selection),
@@ -208,12 +208,9 @@ class Learner:
                         select_rows(value_target, selection),
                     )
                 )
-        if not records:
-            return []
-        table = describe_minibatches(records, self.cfg.ppo_clip_ratio, segments.action_logits.abs().amax())
-        if self.cfg.lr_schedule == "kl_adaptive_epoch":
-            self._adapt_lr(reduce_minibatch_stats([table])["kl_divergence"])
-        return [table]
+        if records and self.cfg.lr_schedule == "kl_adaptive_epoch":
+            self._adapt_lr(mean_of_applied(records, MinibatchRecord.kl))
+        return records
 
     def _run_minibatch(self, minibatch: Segments, advantage: Tensor, value_target: Tensor) -> MinibatchRecord:
         evaluation = self.policy.evaluate(
@@ -225,25 +222,28 @@ class Learner:
         )
         terms, samples = minibatch_loss(evaluation, minibatch, advantage, value_target, self._coefficients)
         loss = terms.total
-        self.optimizer.zero_grad(set_to_none=True)
+        for param in self._params:
+            param.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         grad_norm = clip_gradients(self._params, self.cfg.max_grad_norm)
         finite = loss.detach().isfinite() & grad_norm.isfinite()
         guarded_step(self.optimizer, finite)
+        record = MinibatchRecord.of(terms, loss, grad_norm, finite, samples)
         if self.cfg.lr_schedule == "kl_adaptive_minibatch":
-            self._adapt_lr(float(masked_mean(samples.kl, samples.valid)))
-        return MinibatchRecord.of(terms, loss, grad_norm, finite, samples)
+            self._adapt_lr(float(record.kl()))
+        return record
 
-    def _finish(
-        self, batch: TrainBatch, masks: Validity, targets: Targets, tables: list[Tensor], lr: float
-    ) -> UpdateStats:
-        """Count, update statistics, move the schedule on, report; `lr` is what the iteration began with."""
-        reduced = reduce_minibatch_stats(tables)
+    def _finish(self, batch: TrainBatch, masks: Validity, targets: Targets, table: Tensor, lr: float) -> UpdateStats:
+        """Count, update statistics, move the schedule on, report.
+
+        `table` has a row per minibatch (`describe_minibatches`); `lr` is what the iteration began with.
+        """
+        reduced = reduce_minibatch_stats(table)
         num_steps = int(reduced.pop("applied"))
-        skipped = sum(len(table) for table in tables) - num_steps
+        skipped = len(table) - num_steps
         culprits: tuple[str, ...] = ()
         if skipped:
-            culprits = find_culprits(batch, masks.train) or blame_update(tables)
+            culprits = find_culprits(batch, masks.train) or blame_update(table)
             log.warning(
                 "%d of %d updates skipped: %s not finite.", skipped, skipped + num_steps, " and ".join(culprits)
             )

@@ -1,7 +1,7 @@
 """What is reported of one training iteration.
 
-In: what every minibatch left on the device. Out: one row of numbers per minibatch, taken for a whole epoch at once,
-since on small minibatches a number each would cost as much as the gradient; and `UpdateStats`, read back at the end.
+In: what every minibatch left on the device. Out: one row of numbers per minibatch, taken for all of them at once, since
+on small minibatches a number each would cost as much as the gradient; and `UpdateStats`, read back at the end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sf_core.learner.losses import LossTerms, clip_range
+from sf_core.learner.losses import LossTerms, clip_range, masked_mean
 from sf_core.learner.sample_counts import SampleCounts
 
 # How the minibatches of one iteration become one number. Skipped minibatches are left out.
@@ -152,7 +152,7 @@ class UpdateStats:
 class MinibatchSamples(NamedTuple):
     """The N samples of a minibatch, `[N]` each and detached; `[M, N]` for M minibatches."""
 
-    valid: Tensor  # bool
+    valid: Tensor | None  # bool; None = all
     ratio: Tensor  # importance ratio
     entropy: Tensor  # nats
     kl: Tensor  # KL(target ‖ behaviour), nats
@@ -178,19 +178,39 @@ class MinibatchRecord(NamedTuple):
             losses = torch.stack([terms.policy, terms.value, terms.exploration, terms.kl, total])
         return cls(losses, grad_norm, applied, samples)
 
+    def policy_loss(self) -> Tensor:
+        """Scalar."""
+        return self.losses[0]
+
+    def kl(self) -> Tensor:
+        """Scalar, mean KL(target ‖ behaviour) of the valid samples, nats."""
+        return masked_mean(self.samples.kl, self.samples.valid)
+
+
+def mean_of_applied(records: Sequence[MinibatchRecord], scalar: Callable[[MinibatchRecord], Tensor]) -> float:
+    """Mean of a `scalar` of each record over the steps that were taken; NaN without any. Waits for the device."""
+    if not records:
+        return float("nan")
+    applied = torch.stack([record.applied for record in records])
+    return float(torch.stack([scalar(record) for record in records])[applied].mean())
+
 
 @torch.no_grad()
 def describe_minibatches(records: Sequence[MinibatchRecord], clip_ratio: float, max_abs_logprob: Tensor) -> Tensor:
     """The numbers of M minibatches of N samples, `[M, len(MINIBATCH_STATS)]` in the order of that tuple.
 
     Args:
-        records: of one epoch, at least one.
+        records: all of the same N; the table has no row if there are none.
         clip_ratio: `--ppo_clip_ratio`.
         max_abs_logprob: scalar, largest parameter of the action distributions in the dataset.
     """
-    valid, ratio, entropy, kl, value, behaviour_value, advantage = (
-        torch.stack(rows) for rows in zip(*(record.samples for record in records), strict=True)
+    if not records:
+        return max_abs_logprob.new_zeros(0, len(MINIBATCH_STATS), dtype=torch.float32)
+    ratio, entropy, kl, value, behaviour_value, advantage = (
+        torch.stack(rows) for rows in zip(*(record.samples[1:] for record in records), strict=True)
     )
+    masks = [record.samples.valid for record in records]
+    valid = torch.stack([torch.ones_like(ratio[0], dtype=torch.bool) if mask is None else mask for mask in masks])
     count = valid.sum(1)  # [M]
 
     def mean(x: Tensor) -> Tensor:
@@ -234,17 +254,15 @@ def describe_minibatches(records: Sequence[MinibatchRecord], clip_ratio: float, 
     return torch.stack([columns[name].float() for name in MINIBATCH_STATS], dim=1)
 
 
-def reduce_minibatch_stats(tables: Sequence[Tensor]) -> dict[str, float]:
-    """One number per name for all rows of `tables` `[M, names]`; NaN where every minibatch was skipped.
+def reduce_minibatch_stats(table: Tensor) -> dict[str, float]:
+    """One number per name for all rows of `table` `[M, names]`; NaN where every minibatch was skipped.
 
     This is where the host waits for the device.
     """
-    if not tables:
-        return {name: 0.0 if name == "applied" else float("nan") for name in MINIBATCH_STATS}
-    table = torch.cat(list(tables)).cpu().double().numpy()
-    applied = table[table[:, MINIBATCH_STATS.index("applied")] > 0]
+    rows = table.cpu().double().numpy()
+    applied = rows[rows[:, MINIBATCH_STATS.index("applied")] > 0]
     if not len(applied):
-        return reduce_minibatch_stats([])
+        return {name: 0.0 if name == "applied" else float("nan") for name in MINIBATCH_STATS}
     return {name: float(_REDUCE[_REDUCTIONS[name]](applied[:, i])) for i, name in enumerate(MINIBATCH_STATS)}
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from sf_core.model.layers import (
     calc_num_elements,
+    conv_layers,
     create_mlp,
     is_channels_first,
     model_device,
@@ -150,12 +151,9 @@ class ConvEncoder(ImageEncoder):
 
     def __init__(self, cfg: AttrDict, space: spaces.Space[Any], architecture: str | None = None) -> None:
         assert space.shape is not None
-        channels = image_shape(space.shape)[0]
-        layers: list[nn.Module] = []
-        for out_channels, kernel, stride in CONV_LAYERS[architecture or cfg.encoder_conv_architecture]:
-            layers += [nn.Conv2d(channels, out_channels, kernel, stride), nonlinearity(cfg, inplace=True)]
-            channels = out_channels
-        super().__init__(cfg, space, nn.Sequential(*layers))
+        layers = CONV_LAYERS[architecture or cfg.encoder_conv_architecture]
+        activation = nonlinearity(cfg, inplace=True)
+        super().__init__(cfg, space, conv_layers(layers, image_shape(space.shape)[0], activation))
 
 
 class ResBlock(nn.Module):

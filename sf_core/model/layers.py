@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from sf_core.utils.attr_dict import AttrDict
 from sf_core.utils.errors import UsageError
 
+ConvLayer = tuple[int, int, int] | str
+"""(output channels, kernel, stride) of a convolution, or the name of a pooling"""
+
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "relu": nn.ReLU, "tanh": nn.Tanh}
 
 
@@ -31,6 +34,36 @@ def nonlinearity(cfg: AttrDict, inplace: bool = False) -> nn.Module:
     return activation() if activation is nn.Tanh else activation(inplace=inplace)
 
 
+def fc_layer(in_features: int, out_features: int, bias: bool = True, spec_norm: bool = False) -> nn.Module:
+    """One linear layer; with `spec_norm` its weights are divided by their spectral norm (Miyato et al. 2018)."""
+    layer = nn.Linear(in_features, out_features, bias)
+    return nn.utils.parametrizations.spectral_norm(layer) if spec_norm else layer
+
+
+def conv_layers(layers: Sequence[ConvLayer], input_channels: int, activation: nn.Module) -> nn.Sequential:
+    """Convolutions, the activation after each, and poolings: `[B, input_channels, H, W]` to `[B, C, H', W']`.
+
+    Args:
+        layers: `(output channels, kernel, stride)` for a convolution, `"maxpool_2x2"` for a pooling.
+        input_channels: of the image.
+        activation: one module for all.
+
+    Raises:
+        UsageError: a layer is neither.
+    """
+    modules: list[nn.Module] = []
+    for layer in layers:
+        if layer == "maxpool_2x2":
+            modules.append(nn.MaxPool2d(2))
+        elif isinstance(layer, str):
+            raise UsageError(f"a layer {layer!r} does not exist; use (channels, kernel, stride) or 'maxpool_2x2'")
+        else:
+            output_channels, kernel, stride = layer
+            modules += [nn.Conv2d(input_channels, output_channels, kernel, stride), activation]
+            input_channels = output_channels
+    return nn.Sequential(*modules)
+
+
 def create_mlp(layer_sizes: Sequence[int], input_size: int, activation: nn.Module) -> nn.Module:
     """Linear layers of the given sizes, the activation after each; the identity if there are none.
 
@@ -38,7 +71,7 @@ def create_mlp(layer_sizes: Sequence[int], input_size: int, activation: nn.Modul
     """
     layers: list[nn.Module] = []
     for size in layer_sizes:
-        layers += [nn.Linear(input_size, size), activation]
+        layers += [fc_layer(input_size, size), activation]
         input_size = size
     return nn.Sequential(*layers) if layers else nn.Identity()
 
@@ -78,7 +111,10 @@ def initialize_weights(layer: nn.Module, scheme: str, gain: float) -> None:
             f"--policy_initialization={scheme} is unknown; use orthogonal, xavier_uniform or torch_default"
         )
     with torch.no_grad():
-        layer.weight.copy_(weight)
+        if nn.utils.parametrize.is_parametrized(layer, "weight"):
+            layer.weight = weight  # what it is computed from
+        else:
+            layer.weight.copy_(weight)
         if layer.bias is not None:
             layer.bias.zero_()
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sf_core.model.layers import create_mlp, model_device, nonlinearity
+from sf_core.model.layers import conv_layers, create_mlp, fc_layer, model_device, nonlinearity
 
-__all__ = ["create_mlp", "model_device", "nonlinearity"]
+__all__ = ["conv_layers", "create_mlp", "fc_layer", "model_device", "nonlinearity"]

@@ -50,22 +50,25 @@ def row(applied=0.0, **values):
     ],
 )
 def test_the_term_that_is_not_finite_names_the_part_of_the_network(broken, culprits):
-    assert blame_update([torch.stack([row(), row(**broken)])]) == culprits
+    assert blame_update(torch.stack([row(), row(**broken)])) == culprits
 
 
 def test_skipped_minibatches_are_left_out_of_the_report():
     reduced = reduce_minibatch_stats(
-        [
-            torch.stack([row(applied=1.0, loss=2.0, ratio_max=1.5), row(applied=0.0, loss=NAN, ratio_max=9.0)]),
-            torch.stack([row(applied=1.0, loss=4.0, ratio_max=1.2)]),
-        ]
+        torch.stack(
+            [
+                row(applied=1.0, loss=2.0, ratio_max=1.5),
+                row(applied=0.0, loss=NAN, ratio_max=9.0),
+                row(applied=1.0, loss=4.0, ratio_max=1.2),
+            ]
+        )
     )
     assert (reduced["loss"], reduced["ratio_max"], reduced["applied"]) == (3.0, 1.5, 2.0)
 
 
 def test_without_any_applied_minibatch_there_is_nothing_to_average():
-    for tables in ([], [row(applied=0.0)[None]]):
-        reduced = reduce_minibatch_stats(tables)
+    for table in (row()[None][:0], row(applied=0.0)[None]):
+        reduced = reduce_minibatch_stats(table)
         assert reduced["applied"] == 0.0
         assert reduced["loss"] != reduced["loss"]  # NaN
 

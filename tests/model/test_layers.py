@@ -4,7 +4,9 @@ from torch import nn
 
 from sf_core.model.layers import (
     calc_num_elements,
+    conv_layers,
     create_mlp,
+    fc_layer,
     initialize_weights,
     is_channels_first,
     module_name,
@@ -48,6 +50,23 @@ def test_orthogonal_rows_have_the_length_of_the_gain(gain, channels_last):
         flat = layer.weight.reshape(rows, -1)
         torch.testing.assert_close(flat @ flat.T, torch.eye(rows) * gain**2, atol=1e-5, rtol=0)
         assert (layer.bias == 0).all()
+
+
+def test_a_layer_with_a_spectral_norm_stretches_nothing_by_more_than_one():
+    layer = fc_layer(8, 5, spec_norm=True)
+    initialize_weights(layer, "orthogonal", 3.0)
+    for _ in range(30):  # its power iteration goes on with every forward pass in training mode
+        layer(torch.zeros(1, 8))
+    assert torch.linalg.matrix_norm(layer.weight.detach(), 2).item() == pytest.approx(1.0, abs=1e-4)
+    torch.testing.assert_close(layer.parametrizations.weight.original.norm(dim=1), torch.full((5,), 3.0))
+
+
+def test_convolutions_and_poolings_are_stacked_as_listed():
+    stack = conv_layers([(16, 3, 1), "maxpool_2x2", (8, 3, 2)], 4, nn.ReLU())
+    assert [type(layer) for layer in stack] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Conv2d, nn.ReLU]
+    assert stack(torch.zeros(2, 4, 20, 20)).shape == (2, 8, 4, 4)
+    with pytest.raises(UsageError, match="maxpool_3x3"):
+        conv_layers(["maxpool_3x3"], 4, nn.ReLU())
 
 
 def test_xavier_uniform_stays_within_its_bound():
