@@ -81,7 +81,7 @@ def costliest(path: Path, num_functions: int) -> str:
 @contextmanager
 def profiled_processes(folder: Path) -> Iterator[None]:
     """Every process that a run starts in here writes `<its title>.prof` to `folder`; so does this process."""
-    from sf_core.runner import crew
+    from sf_core.runner.processes import crew
 
     engine: Any = crew  # which starts every process through this one name
     start = engine.start_process

@@ -30,9 +30,9 @@ from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.shared_memory import SharedFile
 from sf_core.rollout.slots import SlotTable
 from sf_core.runner.layout import make_layout, place_groups
-from sf_core.runner.messages import Attach, Failed, Filled, Grant, Up
-from sf_core.runner.process import Role, pipe, start_process
-from sf_core.runner.rollout_process import RolloutTask, rollout_main
+from sf_core.runner.processes.messages import Attach, Failed, Filled, Grant, Up
+from sf_core.runner.processes.process import Role, pipe, start_process
+from sf_core.runner.processes.rollout_process import RolloutTask, rollout_main
 from sf_core.sampler.env_group import EnvGroup
 from sf_core.sampler.mailbox import MESSAGE, READ_SIZE
 from sf_core.sampler.messages import InferenceRequest

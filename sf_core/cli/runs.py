@@ -15,7 +15,7 @@ from typing import Any
 
 from sf_core.cfg.config import Config
 from sf_core.cfg.saved import read_config
-from sf_core.runner.run_folder import RunFolder
+from sf_core.runner.files.run_folder import RunFolder
 from sf_core.utils.errors import UsageError
 
 _DEEPEST = 5  # folders below the one asked for; an experiment may have a `/` or two in its name

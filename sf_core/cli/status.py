@@ -18,7 +18,7 @@ from typing import Any
 
 from sf_core.cli import tables
 from sf_core.cli.runs import Run, find_runs
-from sf_core.runner.run_lock import holder_of, trace_of
+from sf_core.runner.files.run_lock import holder_of, trace_of
 from sf_core.utils.errors import UsageError, report_usage_error
 from sf_core.utils.readable import UNKNOWN, age, duration, number
 

@@ -21,9 +21,9 @@ from sf_core.eval.placement import Placement, default_num_envs
 from sf_core.eval.session import open_session_of_run
 from sf_core.learner.checkpoint_folder import remove_checkpoint
 from sf_core.model.checkpoint_files import JSON_FILE, facts_checksum, find_checkpoints
-from sf_core.runner.evaluations import Evaluated
-from sf_core.runner.process import Role, begin_process, failures_to
-from sf_core.runner.run_folder import finite
+from sf_core.runner.files.run_folder import finite
+from sf_core.runner.processes.process import Role, begin_process, failures_to
+from sf_core.runner.reports.evaluations import Evaluated
 
 _LEAST_IMPROVEMENT = 1e-3  # as for every other metric of --save_best_metric
 _PULSE_S = 1.0

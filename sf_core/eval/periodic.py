@@ -30,11 +30,11 @@ from typing import Any
 from sf_core.cfg.checks import EVAL_REWARD
 from sf_core.cfg.config import Config
 from sf_core.plugins.plan import RunPlan
-from sf_core.runner.evaluations import Evaluated
-from sf_core.runner.messages import Failed, Said
-from sf_core.runner.process import Role, pipe, start_process, why_it_ended
+from sf_core.runner.processes.messages import Failed, Said
+from sf_core.runner.processes.process import Role, pipe, start_process, why_it_ended
+from sf_core.runner.processes.watchdog import Watchdog
+from sf_core.runner.reports.evaluations import Evaluated
 from sf_core.runner.signals import StopSignal
-from sf_core.runner.watchdog import Watchdog
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 

@@ -31,10 +31,10 @@ from sf_core.model.policy import Policy
 from sf_core.plugins.plan import EnvError, RunPlan
 from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.runner.layout import GroupPlace, SharedLayout, derived_seed, place_groups
-from sf_core.runner.messages import Attach, EnvFailed, Failed, Filled, Grant, Said, Up
-from sf_core.runner.process import Role, pipe, start_process, why_it_ended
-from sf_core.runner.rollout_process import RolloutTask, rollout_main
-from sf_core.runner.watchdog import Watchdog
+from sf_core.runner.processes.messages import Attach, EnvFailed, Failed, Filled, Grant, Said, Up
+from sf_core.runner.processes.process import Role, pipe, start_process, why_it_ended
+from sf_core.runner.processes.rollout_process import RolloutTask, rollout_main
+from sf_core.runner.processes.watchdog import Watchdog
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.mailbox import MESSAGE, READ_SIZE
 from sf_core.utils.errors import UsageError

@@ -143,7 +143,7 @@ def sf_observers() -> Iterator[ObserverSpec]:
     """Observers."""
     yield ObserverSpec(
         name="wandb",
-        factory="sf_core.runner.wandb_observer:WandbObserver",
+        factory="sf_core.runner.reports.wandb_observer:WandbObserver",
         requires=("wandb",),
         fix='pip install "sf-core[wandb]"',
         summary="metrics to Weights & Biases, also by --with_wandb=True; --wandb_project and its like",

@@ -18,7 +18,7 @@ from sf_core.envs.spaces import action_parts, num_action_parameters
 from sf_core.model.weight_table import Weight, WeightArrays
 from sf_core.rollout.buffers import RolloutBuffers
 from sf_core.rollout.shared_memory import Arena, SharedFile
-from sf_core.runner.vitals import Vitals
+from sf_core.runner.processes.vitals import Vitals
 from sf_core.sampler.mailbox import Mailbox
 
 

@@ -21,17 +21,16 @@ import numpy as np
 from sf_core.cfg.auto import EnvCost, resolve_num_envs
 from sf_core.cfg.checks import check_dataset_size
 from sf_core.cfg.config import Config
-from sf_core.cfg.resume import numbers_of_envs, seed_of
+from sf_core.cfg.resume import numbers_of_envs
 from sf_core.envs.adapters.common import observation_arrays
 from sf_core.envs.env_info import EnvInfo, probe_env
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.shared_memory import SharedFile, check_memory
 from sf_core.rollout.slots import SlotState, SlotTable
-from sf_core.runner.crew import Crew, Member
-from sf_core.runner.evaluations import Evaluations
-from sf_core.runner.gauges import Gauges
+from sf_core.runner.begin import begin_run
 from sf_core.runner.layout import make_layout, place_groups
-from sf_core.runner.messages import (
+from sf_core.runner.processes.crew import Crew, Member
+from sf_core.runner.processes.messages import (
     Attach,
     Build,
     Built,
@@ -48,13 +47,15 @@ from sf_core.runner.messages import (
     Trained,
     Up,
 )
-from sf_core.runner.process import available_cores, why_it_ended
-from sf_core.runner.records import RunRecords
-from sf_core.runner.remote_learner import RemoteLearner
-from sf_core.runner.run_folder import RunFolder
+from sf_core.runner.processes.process import why_it_ended
+from sf_core.runner.processes.remote_learner import RemoteLearner
+from sf_core.runner.processes.supervision import Restarts, end_silent, silent_members
+from sf_core.runner.processes.vitals import TimeReport
+from sf_core.runner.reports.evaluations import Evaluations
+from sf_core.runner.reports.gauges import Gauges
+from sf_core.runner.reports.records import RunRecords
 from sf_core.runner.signals import StopSignal
-from sf_core.runner.supervision import Restarts, end_silent, silent_members
-from sf_core.runner.vitals import TimeReport
+from sf_core.runner.turns import Turns
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 from sf_core.utils.memory import free_bytes
@@ -80,12 +81,7 @@ class ParallelRunner:
         evaluations: Evaluations | None = None,
     ) -> None:
         plan.check_portable()
-        if cfg.seed is None:
-            cfg = cfg.replace("auto", seed=seed_of(cfg))
-        if not cfg.torch_threads:
-            cfg = cfg.replace("auto", torch_threads=available_cores())
-        folder = RunFolder(cfg.train_dir, cfg.experiment)
-        folder.check()
+        cfg, folder = begin_run(cfg)
         self._memory = memory = SharedFile()
         self._crew = Crew(cfg, plan, memory)
         atexit.register(self._crew.close)
@@ -101,6 +97,7 @@ class ParallelRunner:
             self.cfg = cfg
             self._groups = place_groups(cfg, info.num_agents)
             num_agents = sum(place.num_agents for place in self._groups)
+            self._rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
             for member in self._crew.members():
                 member.control.send(Build(cfg, info, num_agents))
             for worker in range(cfg.num_workers):
@@ -111,6 +108,8 @@ class ParallelRunner:
             memory.resize(self.layout.num_bytes())
             self.parts = self.layout.attach(memory)
             self.slots = SlotTable(self.layout.num_slots)
+            rounds = None if cfg.async_rl else max(1, self._rollouts_per_dataset // num_agents)
+            self._turns = Turns(self._groups, self.slots, rounds)
             self.learner = RemoteLearner(self._crew.learner.control, built, self._next_of_learner)
             self._time = TimeReport(self.parts.vitals, cfg.policy_workers_per_policy, asynchronous=cfg.async_rl)
             gauges = Gauges(self.parts.vitals, cfg.policy_workers_per_policy)
@@ -129,12 +128,7 @@ class ParallelRunner:
         except BaseException:
             self.close()
             raise
-        self._rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
-        self._rounds = max(1, self._rollouts_per_dataset // num_agents)  # of every group per dataset, if in turns
         self._restarts = Restarts(len(self._crew.inference))
-        self._waiting: list[int] = []  # groups without slots, longest first
-        self._held: dict[int, np.ndarray] = {}  # group -> slots it fills
-        self._rounds_begun = [0] * len(self._groups)
         self._at_learner = 0
         self._idle = False
         self._env_failures = 0
@@ -241,7 +235,7 @@ class ParallelRunner:
         elif isinstance(message, Up):
             member.up = True
             if member.kind == "rollout":
-                self._waiting += [place.group for place in self._groups if place.worker == member.index]
+                self._turns.worker_is_up(member.index)
         elif isinstance(message, Idle):
             self._idle = True
         elif isinstance(message, EnvFailed):
@@ -253,39 +247,26 @@ class ParallelRunner:
             self._failed(member, message)
 
     def _filled(self, member: Member, message: Filled) -> None:
-        """A rollout is complete: its slots wait for the learner, its group for others."""
+        """A rollout is complete."""
         if not member.proved:
             member.proved = True
             if all(worker.proved for worker in self._crew.workers.values()):
                 log.debug("Every rollout worker has collected a rollout")
-        slots = self._held.pop(message.group)
-        self.slots.submit(slots)
-        self._waiting.append(message.group)
-        self.records.collected(message.episodes, len(slots) * self.cfg.rollout)
+        num_slots = self._turns.filled(message.group)
+        self.records.collected(message.episodes, num_slots * self.cfg.rollout)
 
     def _trained(self, message: Trained) -> None:
         """The learner published newer weights and has no more use for these slots."""
         self.slots.release(message.slots)
         self._at_learner -= 1
         self.learner.counters = message.counters
-        if not self.cfg.async_rl:
-            self._rounds_begun = [0] * len(self._groups)
+        self._turns.next_dataset()
         self.records.trained(message.scalars, message.skipped_updates, message.samples)
 
     def _grant_slots(self) -> None:
-        """Give free slots to the groups that have waited longest."""
-        still_waiting: list[int] = []
-        for group in self._waiting:
-            place = self._groups[group]
-            in_turn = self.cfg.async_rl or self._rounds_begun[group] < self._rounds
-            if not in_turn or self.slots.count(SlotState.FREE) < place.num_agents:
-                still_waiting.append(group)
-                continue
-            slots = self.slots.claim(place.num_agents)
-            self._held[group] = slots
-            self._rounds_begun[group] += 1
-            self._send(self._crew.workers[place.worker], Grant(group, slots, self.learner.env_steps))
-        self._waiting = still_waiting
+        """Tell the groups whose turn it is which slots they may fill."""
+        for place, slots in self._turns.grants():
+            self._send(self._crew.workers[place.worker], Grant(place.group, slots, self.learner.env_steps))
 
     def _feed_learner(self) -> None:
         """Datasets go to the learner as long as it has not two of them."""
@@ -340,7 +321,7 @@ class ParallelRunner:
             "slots_filling": self.slots.count(SlotState.FILLING),
             "slots_ready": self.slots.count(SlotState.READY),
             "slots_taken": self.slots.count(SlotState.TAKEN),
-            "groups_waiting": len(self._waiting),
+            "groups_waiting": self._turns.num_waiting,
         }
 
     # ---- when something breaks ----
@@ -360,8 +341,7 @@ class ParallelRunner:
         if not member.proved:
             raise EngineError(f"{member.title}: an environment failed in its first rollout: {message.sentence}")
         self._env_failures += 1
-        self._give_up_rollout(message.group)
-        self._waiting.append(message.group)
+        self._discarded(self._turns.broken_off(message.group))
 
     def _died(self, member: Member) -> None:
         """A process is gone. Nothing goes on without inference and learner; a rollout worker is started again."""
@@ -384,7 +364,7 @@ class ParallelRunner:
         if not self._restarts.died(member.index):
             raise EngineError(f"{reason} again and again")
         log.error("%s; it is started again", reason)
-        self._waiting = [group for group in self._waiting if self._groups[group].worker != member.index]
+        self._turns.worker_is_gone(member.index)
         self._reclaim(member.index)
 
     def _end_with_the_essential(self) -> None:
@@ -396,16 +376,10 @@ class ParallelRunner:
     def _reclaim(self, worker: int) -> None:
         """Take back the slots of a worker that died, once nobody writes for it any more."""
         if self._restarts.released(worker):
-            for place in self._groups:
-                if place.worker == worker:
-                    self._give_up_rollout(place.group)
+            self._discarded(self._turns.reclaim(worker))
 
-    def _give_up_rollout(self, group: int) -> None:
-        slots = self._held.pop(group, None)
-        if slots is not None:
-            self.slots.discard(slots)
-            self._discarded_samples += len(slots) * self.cfg.rollout
-            self._rounds_begun[group] -= 1
+    def _discarded(self, num_slots: int) -> None:
+        self._discarded_samples += num_slots * self.cfg.rollout
 
     def _watch(self) -> None:
         """Start workers again whose time has come, and end those that do not move any more."""

@@ -10,19 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from sf_core.cfg.config import Config
-from sf_core.cfg.resume import seed_of
 from sf_core.learner.nonfinite import BadBatches
 from sf_core.model.device import device_bytes
 from sf_core.plugins.plan import EnvError, RunPlan, describe_error
 from sf_core.rollout.slots import SlotState
-from sf_core.runner.evaluations import Evaluations
-from sf_core.runner.gauges import memory_of_one_process
-from sf_core.runner.process import available_cores
-from sf_core.runner.records import RunRecords
-from sf_core.runner.run_folder import RunFolder
-from sf_core.runner.saving import LearnerFiles
+from sf_core.runner.begin import begin_run
+from sf_core.runner.files.saving import LearnerFiles
+from sf_core.runner.processes.vitals import serial_bottleneck
+from sf_core.runner.reports.evaluations import Evaluations
+from sf_core.runner.reports.gauges import memory_of_one_process
+from sf_core.runner.reports.records import RunRecords
 from sf_core.runner.signals import StopSignal
-from sf_core.runner.vitals import serial_bottleneck
 from sf_core.runner.wiring import build_serial_parts, build_vector, description_of
 from sf_core.utils.allocator import keep_freed_memory
 from sf_core.utils.errors import ComponentFailure, UsageError
@@ -46,12 +44,7 @@ class SerialRunner:
         evaluations: Evaluations | None = None,
     ) -> None:
         keep_freed_memory()
-        if cfg.seed is None:
-            cfg = cfg.replace("auto", seed=seed_of(cfg))
-        if not cfg.torch_threads:
-            cfg = cfg.replace("auto", torch_threads=available_cores())
-        folder = RunFolder(cfg.train_dir, cfg.experiment)
-        folder.check()
+        cfg, folder = begin_run(cfg)
         cfg, vector = build_vector(cfg, plan)
         self.cfg = cfg
         self._plan = plan

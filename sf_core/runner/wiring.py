@@ -31,7 +31,7 @@ from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.buffers import FieldArrays, RolloutBuffers
 from sf_core.rollout.slots import SlotTable
 from sf_core.rollout.tensor_buffers import TensorBuffers
-from sf_core.runner.resume_point import ResumePoint
+from sf_core.runner.files.resume_point import ResumePoint
 from sf_core.runner.threads import ThreadBudget, thread_budget
 from sf_core.sampler.decorrelation import random_steps
 from sf_core.sampler.env_group import EnvGroup

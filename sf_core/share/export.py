@@ -21,7 +21,7 @@ from sf_core.cfg.options import core_options
 from sf_core.envs.spaces import space_to_json
 from sf_core.model.checkpoint_files import read_saved_policy
 from sf_core.model.policy import Policy
-from sf_core.runner.run_folder import write_json
+from sf_core.runner.files.run_folder import write_json
 from sf_core.share.exported_step import ExportedStep, logits_layout
 from sf_core.share.formats import FORMATS, ExportError, write
 from sf_core.share.parity import Parity, compare, named_inputs, random_observation

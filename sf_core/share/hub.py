@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from sf_core.cfg.saved import read_config
 from sf_core.model.checkpoint_files import MODEL_FILE, read_saved_policy
-from sf_core.runner.run_folder import write_json
+from sf_core.runner.files.run_folder import write_json
 from sf_core.share.hub_files import CARD, HubFile, RefusedFilesError, files_of_run, taken
 from sf_core.share.model_card import model_card
 from sf_core.utils.errors import UsageError

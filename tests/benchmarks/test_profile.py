@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from sf_bench import profile
 
-from sf_core.runner import crew
+from sf_core.runner.processes import crew
 
 
 def test_processes_work_or_wait():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sf_core.cli.status import main
-from sf_core.runner.run_lock import RunLock
+from sf_core.runner.files.run_lock import RunLock
 
 _spec = importlib.util.spec_from_file_location("run_folders", Path(__file__).parent / "run_folders.py")
 run_folders = importlib.util.module_from_spec(_spec)
@@ -104,7 +104,7 @@ def test_a_process_that_is_killed_does_not_read_running(tmp_path, capsys):
     folder = a_run(tmp_path, "run", lines=[line(100)])
     code = f"""
 from pathlib import Path
-from sf_core.runner.run_lock import RunLock
+from sf_core.runner.files.run_lock import RunLock
 import os, signal
 assert RunLock(Path({str(folder)!r})).acquire()
 os.kill(os.getpid(), signal.SIGKILL)

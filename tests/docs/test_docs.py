@@ -122,7 +122,7 @@ def test_a_stale_page_is_noticed_and_repaired(tmp_path, capsys):
 
 def test_the_page_of_the_run_folder_names_every_file():
     from sf_core.learner import checkpoint_folder
-    from sf_core.runner.run_folder import RunFolder
+    from sf_core.runner.files.run_folder import RunFolder
 
     page = (ROOT / "docs" / "run-folder.md").read_text("utf-8")
     folder = RunFolder("train_dir", "maze")
@@ -138,7 +138,7 @@ def test_the_page_of_the_run_folder_names_every_file():
 
 def test_the_page_of_the_run_folder_names_every_key_of_a_report_and_every_origin():
     from sf_core.cfg.config import ORIGINS
-    from sf_core.runner.summaries import Report
+    from sf_core.runner.reports.summaries import Report
 
     page = (ROOT / "docs" / "run-folder.md").read_text("utf-8")
     report = Report(

@@ -1,0 +1,1 @@
+"""What the parallel engine is made of: processes, what they say to each other, who starts and watches them."""

@@ -1,0 +1,1 @@
+"""What a run tells: statistics, observers, the display, evaluations on the way."""
