@@ -21,9 +21,7 @@ from sf_core.envs.env_info import look_at_env
 from sf_core.envs.spaces import action_parts, num_action_parameters, space_to_json
 from sf_core.envs.timestep import AgentVector
 from sf_core.learner.update import Learner
-from sf_core.model.device import choose_device
-from sf_core.model.factory import build_actor_critic
-from sf_core.model.forward import ForwardOptions
+from sf_core.model.new_policy import new_policy
 from sf_core.model.policy import Policy
 from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
@@ -92,15 +90,8 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
     torch.manual_seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)  # for env code that draws from the global generator
 
-    device = choose_device(cfg.device)
-    actor_critic = build_actor_critic(plan.model, cfg, vector.observation_space, vector.action_space).to(device)
-    policy = Policy(
-        actor_critic,
-        action_space=vector.action_space,
-        obs_space=vector.observation_space,
-        device=device,
-        forward_options=ForwardOptions.from_cfg(cfg),
-    )
+    policy = new_policy(plan.model, cfg, vector.observation_space, vector.action_space)
+    device = policy.device
     rollouts_per_dataset = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
     table: dict[str, Any] = {
         "num_action_parameters": num_action_parameters(vector.action_space),
@@ -143,7 +134,7 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
         policy=policy,
         store=PolicyStore(),
         threads=thread_budget(
-            actor_critic, cfg.torch_threads, acting_rows=vector.num_agents, minibatch_rows=cfg.batch_size
+            policy.actor_critic, cfg.torch_threads, acting_rows=vector.num_agents, minibatch_rows=cfg.batch_size
         ),
         generators={"actions": actions},
         resume_point=resume_point,

@@ -18,9 +18,8 @@ from multiprocessing.connection import Connection
 import numpy as np
 import torch
 
-from sf_core.model.device import choose_device, device_bytes
-from sf_core.model.factory import build_actor_critic
-from sf_core.model.forward import ForwardOptions
+from sf_core.model.device import device_bytes
+from sf_core.model.new_policy import new_policy
 from sf_core.model.policy import Policy
 from sf_core.model.shared_policy_store import SharedPolicyStore
 from sf_core.plugins.plan import ModelPlan
@@ -59,16 +58,14 @@ def inference_main(role: Role, task: InferenceTask) -> None:
         build = task.control.recv()
         assert isinstance(build, Build)
         cfg, info = build.cfg, build.info
-        device = choose_device(cfg.device)
-        network = build_actor_critic(task.model, cfg, info.observation_space, info.action_space).to(device)
-        options = ForwardOptions.from_cfg(cfg)
-        policy = Policy(network, info.action_space, info.observation_space, -1, device, options)
+        policy = new_policy(task.model, cfg, info.observation_space, info.action_space, policy_version=-1)
         early: list[tuple[int, Connection]] = []  # workers that were started before the memory had its size
         while isinstance(attach := task.control.recv(), Connect):
             early.append((attach.worker, _receive_connection(task.control)))
         assert isinstance(attach, Attach)
         rows = build.num_agents // cfg.policy_workers_per_policy  # the most one call may get
-        torch.set_num_threads(thread_budget(network, role.threads, acting_rows=rows, minibatch_rows=1).inference)
+        budget = thread_budget(policy.actor_critic, role.threads, acting_rows=rows, minibatch_rows=1)
+        torch.set_num_threads(budget.inference)
         process = _InferenceProcess(task, attach, policy)
         for worker, connection in early:
             process.connect(worker, connection)

@@ -16,10 +16,8 @@ import torch
 
 from sf_core.learner.nonfinite import BadBatches
 from sf_core.learner.update import Learner
-from sf_core.model.device import choose_device, device_bytes
-from sf_core.model.factory import build_actor_critic
-from sf_core.model.forward import ForwardOptions
-from sf_core.model.policy import Policy
+from sf_core.model.device import device_bytes
+from sf_core.model.new_policy import new_policy
 from sf_core.model.shared_policy_store import SharedPolicyStore, weight_table
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.batch_loader import BatchLoader
@@ -66,13 +64,9 @@ def learner_main(role: Role, task: LearnerTask) -> None:
         cfg, info = build.cfg, build.info
         torch.manual_seed(cfg.seed)
         np.random.seed(cfg.seed % 2**32)
-        device = choose_device(cfg.device)
-        network = build_actor_critic(task.plan.model, cfg, info.observation_space, info.action_space).to(device)
-        options = ForwardOptions.from_cfg(cfg)
-        policy = Policy(network, info.action_space, info.observation_space, device=device, forward_options=options)
-        torch.set_num_threads(
-            thread_budget(network, role.threads, acting_rows=1, minibatch_rows=cfg.batch_size).learner
-        )
+        policy = new_policy(task.plan.model, cfg, info.observation_space, info.action_space)
+        budget = thread_budget(policy.actor_critic, role.threads, acting_rows=1, minibatch_rows=cfg.batch_size)
+        torch.set_num_threads(budget.learner)
         learner = Learner(cfg, policy)
         folder = RunFolder(cfg.train_dir, cfg.experiment)
         learner.bad_batches = BadBatches(folder.bad_batches(0))
