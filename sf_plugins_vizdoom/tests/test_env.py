@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -282,6 +283,17 @@ def test_dying_is_terminated_also_where_health_is_gathered(doom):
     # 0.01 per tic and no medikit: the acid kills an agent that stands still
     assert info["true_objective"] == pytest.approx(raw)
     assert info["episode_extra_stats"] == {"unshaped_return": pytest.approx(raw)}
+
+
+def test_time_is_up_is_truncated_also_for_who_is_dead_and_waits_to_come_back(doom, monkeypatch):
+    monkeypatch.setitem(TASKS, "doom_multi_duel", dataclasses.replace(TASKS["doom_multi_duel"], respawn_delay=2))
+    env = doom(task="doom_multi_duel", num_agents=1, num_bots=0, timelimit=20 / (60 * 35))  # 20 tics
+    env.reset(seed=0)
+    env.step(np.int64(0))
+    env._agent.player.commands(["kill"])
+    ends = [env.step(np.int64(0))[2:4] for _ in range(4)]
+    assert env._agent.player.game.is_player_dead()
+    assert ends == [(False, False)] * 3 + [(False, True)]
 
 
 def test_a_game_against_bots_counts_frags_and_repeats_itself(doom):

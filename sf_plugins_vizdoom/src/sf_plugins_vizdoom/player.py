@@ -173,8 +173,9 @@ class Player:
 
     @property
     def is_timed_out(self) -> bool:
-        """Whether the episode was ended by its time alone."""
-        return bool(self.game.is_episode_timeout_reached() and not self.game.is_player_dead())
+        """Whether the episode was ended by its time alone; who is dead in a game of several is only waiting."""
+        died = self.game.is_player_dead() and not self.game.is_multiplayer_game()
+        return bool(self.game.is_episode_timeout_reached() and not died)
 
 
 def demo_path(directory: Path, index: int) -> Path:
