@@ -29,6 +29,18 @@ def test_fresh_health_after_a_death_earns_nothing(bots):
     assert bots.reward({"HEALTH": 101.0, "DEAD": 0.0, "AMMO2": 50.0}) == pytest.approx(0.005)
 
 
+def test_who_dies_and_comes_back_within_a_step_pays_for_the_death_and_gains_nothing(bots):
+    bots.reward({"HEALTH": 30.0, "DEATHCOUNT": 0.0, "DEAD": 0.0, "WEAPON3": 1.0, "AMMO3": 20.0})
+    fresh = {"HEALTH": 100.0, "DEATHCOUNT": 1.0, "DEAD": 0.0, "WEAPON3": 0.0, "AMMO2": 50.0}
+    assert bots.reward({**fresh, "FRAGCOUNT": 1.0}) == pytest.approx(-0.75 + 1.0)  # a frag at the same time counts
+    assert bots.reward({**fresh, "FRAGCOUNT": 1.0, "HEALTH": 99.0}) == pytest.approx(-0.003)
+
+
+def test_a_frag_in_the_step_of_the_respawn_counts(bots):
+    bots.reward({"HEALTH": 0.0, "DEAD": 1.0, "FRAGCOUNT": 0.0})
+    assert bots.reward({"HEALTH": 100.0, "DEAD": 0.0, "FRAGCOUNT": 1.0}) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(("weapon", "bonus"), [(2.0, 0.0002), (4.0, 0.001), (7.0, 0.002)])
 def test_each_weapon_has_its_own_bonus_once_it_is_held_for_a_while(bots, weapon, bonus):
     held = {"HEALTH": 100.0, "SELECTED_WEAPON": weapon, "SELECTED_WEAPON_AMMO": 10.0}

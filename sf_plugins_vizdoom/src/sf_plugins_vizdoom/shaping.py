@@ -24,6 +24,8 @@ _COMMON = {
     **{f"WEAPON{slot}": (0.02 * _PREFERENCE.get(slot, 1), -0.01 * _PREFERENCE.get(slot, 1)) for slot in SLOTS},
     **{f"AMMO{slot}": (0.0002 * _PREFERENCE.get(slot, 1), -0.0001 * _PREFERENCE.get(slot, 1)) for slot in SLOTS},
 }
+# what a player leaves behind with its body; a new one brings its own
+OF_THE_BODY = frozenset(("HEALTH", *_COMMON))
 _SELECTED = {f"SELECTED{slot}": 0.0002 * _PREFERENCE.get(slot, 1) for slot in SLOTS}
 
 SCHEMES: dict[str, dict[str, dict[str, Any]]] = {
@@ -68,12 +70,17 @@ class DeltaShaping:
         self._weapon, self._steps_with_weapon = -1, 0
 
     def reward(self, variables: Variables) -> float:
-        """What this step adds: nothing to a player who has just come back to life, with fresh health."""
+        """What this step adds; the fresh health and weapons of who has just come back to life are worth nothing.
+
+        Without a respawn delay that happens within the step of the death, and only the number of deaths tells.
+        """
         before, self._before = self._before, variables
-        if before.get("DEAD", 0.0) and not variables.get("DEAD", 0.0):
-            return 0.0
+        was_dead = before.get("DEAD", 0.0) or variables.get("DEATHCOUNT", 0.0) > before.get("DEATHCOUNT", 0.0)
+        has_new_body = was_dead and not variables.get("DEAD", 0.0)
         reward = 0.0
         for name, (rise, fall) in self.scheme["delta"].items():
+            if has_new_body and name in OF_THE_BODY:
+                continue
             change = variables.get(name, 0.0) - before.get(name, 0.0)
             if change:
                 size = min(abs(change), MOST_CHANGE.get(name, abs(change)))
