@@ -266,8 +266,16 @@ def test_a_time_limit_in_minutes_truncates(doom):
     env.reset(seed=0)
     ends = [env.step(np.int64(0))[2:4] for _ in range(5)]
     assert ends == [(False, False)] * 4 + [(False, True)]
-    with pytest.raises(UsageError, match="--timelimit=0: give minutes"):
-        doom(timelimit=0)
+    for no_limit in (0.0, float("inf")):
+        with pytest.raises(UsageError, match=f"--timelimit={no_limit}: give minutes"):
+            doom(timelimit=no_limit)
+
+
+def test_an_observation_without_pixels_is_refused(doom):
+    with pytest.raises(UsageError, match="--res_w=0: an observation has at least one pixel"):
+        doom(res_w=0)
+    with pytest.raises(UsageError, match="--res_h=-5"):
+        doom(res_h=-5)
 
 
 def test_dying_is_terminated_also_where_health_is_gathered(doom):

@@ -7,6 +7,7 @@ engines. This file does not know observations.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -96,6 +97,9 @@ def _game(cfg: Mapping[str, Any], task: Task, file: Path, controls: Controls) ->
     difficulty = cfg.get("bot_difficulty")
     if difficulty is not None and not 0 <= difficulty <= 100:
         raise UsageError(f"--bot_difficulty={difficulty}: choose 0 (helpless) to 100")
+    for option in ("res_w", "res_h"):
+        if cfg[option] < 1:
+            raise UsageError(f"--{option}={cfg[option]}: an observation has at least one pixel; the default is 128 by 72")
     view = View(
         resolution=cfg.get("doom_resolution") or (WIDE if cfg["wide_aspect_ratio"] else NARROW),
         size=(cfg["res_h"], cfg["res_w"]),
@@ -129,7 +133,7 @@ def _adapted(task: Task, cfg: Mapping[str, Any]) -> Task:
         if cfg.get(option) is not None and cfg[option] >= 0:
             changes[option] = cfg[option]
     if cfg.get("timelimit") is not None:
-        if cfg["timelimit"] <= 0:
+        if not 0 < cfg["timelimit"] < math.inf:
             raise UsageError(f"--timelimit={cfg['timelimit']}: give minutes, more than 0")
         changes["timeout"] = max(1, round(cfg["timelimit"] * TICS_PER_MINUTE))
     task = dataclasses.replace(task, **changes)
