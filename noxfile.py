@@ -31,8 +31,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict on sf_core."""
-    session.install(*CONSTRAINTS, ".", "mypy", "pytest")
+    """mypy --strict on sf_core and the plugins, beside the emulators whose types they use."""
+    session.install(*CONSTRAINTS, ".", *(f"./{plugin}" for plugin in PLUGINS), "mypy", "pytest")
     session.run("mypy")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from gymnasium import spaces
@@ -37,11 +37,13 @@ class View:
     size: tuple[int, int] = (72, 128)
     channels_last: bool = False
 
+SomePlayer = TypeVar("SomePlayer", bound=Player | RemotePlayer)
 
-class Agent:
+
+class Agent(Generic[SomePlayer]):
     """One player as the learner knows it."""
 
-    def __init__(self, player: Player | RemotePlayer, task: Task, controls: Controls, view: View) -> None:
+    def __init__(self, player: SomePlayer, task: Task, controls: Controls, view: View) -> None:
         self.player = player
         self.controls = controls
         self._task = task

@@ -23,10 +23,8 @@ from typing import IO
 
 import vizdoom
 
-try:
+if sys.platform != "win32":  # there nothing is cleared away after a killed process
     import fcntl
-except ImportError:  # Windows: nothing is cleared away after a killed process
-    fcntl = None  # type: ignore[assignment]
 
 _PREFIX = "sf_vizdoom_"
 _UNLOCKED_PREFIX = "new_sf_vizdoom_"
@@ -143,7 +141,7 @@ def _pid_in(directory: Path) -> int | None:
 
 def _make_directory() -> tuple[Path, IO[bytes] | None]:
     """A directory, and a lock that is held for as long as this process lives and tells others that it is in use."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return Path(tempfile.mkdtemp(prefix=_PREFIX)), None
     unlocked = Path(tempfile.mkdtemp(prefix=_UNLOCKED_PREFIX))
     file = (unlocked / "alive").open("wb")
@@ -154,7 +152,7 @@ def _make_directory() -> tuple[Path, IO[bytes] | None]:
 
 def _clear_remains() -> None:
     """Remove what engines left behind whose process was killed."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), (directory / "alive").open("rb") as file:

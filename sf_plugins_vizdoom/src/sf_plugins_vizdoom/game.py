@@ -50,7 +50,7 @@ class Game:
 
     def player_maker(self, window: bool = False) -> Callable[[], Player]:
         """What makes such players, and can be sent to another process."""
-        shown = {"resolution": self.view.resolution, "window": window}
+        shown: dict[str, Any] = {"resolution": self.view.resolution, "window": window}
         if self.file.suffix == ".cfg":
             return partial(Player.from_config, self.file, timeout=self.task.timeout, **shown)
         return partial(Player, self.task, self.file, self.controls.buttons, **shown)

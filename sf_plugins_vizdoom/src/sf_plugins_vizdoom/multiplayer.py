@@ -118,10 +118,10 @@ class MultiDoomEnv(RewardShapingInterface):
 
     def _join(self, seed: int) -> network.Lobby:
         for attempt in range(1, _ATTEMPTS + 1):
-            self._lobby = network.Lobby(self.game.task, self.game.bot_difficulty)
+            lobby = self._lobby = network.Lobby(self.game.task, self.game.bot_difficulty)
             for player in self._players:
                 player.start()
-            calls = [(self._lobby.arguments(index), seed) for index in range(self.num_agents)]
+            calls = [(lobby.arguments(index), seed) for index in range(self.num_agents)]
             try:
                 numbers = self._call_each("join", calls, network.LONGEST_WAIT_S + LONGEST_CALL_S)
             except PlayerLost:
@@ -133,7 +133,7 @@ class MultiDoomEnv(RewardShapingInterface):
         self._players = [player for _, player in sorted(zip(numbers, self._players, strict=True), key=itemgetter(0))]
         for agent, player in zip(self._agents, self._players, strict=True):
             agent.player = player
-        return self._lobby
+        return lobby
 
     def _play(self, values: Sequence[Sequence[float]]) -> list[float]:
         """For `frame_skip` tics, at real time where somebody watches; returns what each agent has earned."""

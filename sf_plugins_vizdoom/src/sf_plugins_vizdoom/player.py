@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import vizdoom
@@ -155,7 +156,7 @@ class Player:
 
     def see(self) -> None:
         """Take in the screen and the variables; where the episode is over there are none, and the last ones stay."""
-        state = self.game.get_state()
+        state: Any = self.game.get_state()  # its declared type leaves out None
         if state is None:
             return
         self.screen = state.screen_buffer
