@@ -141,5 +141,13 @@ def test_the_presets_set_the_same_things_and_one_of_them_is_what_happens_anyway(
     assert dqn.values == {name: defaults[name] for name in dqn.values}
     different = {name for name in dqn.values if dqn.values[name] != machado.values[name]}
     assert different == {
-        "atari_sticky_actions", "atari_full_action_set", "atari_episodic_life", "atari_fire_reset", "atari_noop_max"
+        "atari_sticky_actions", "atari_full_action_set", "atari_episodic_life", "atari_fire_reset", "atari_noop_max",
+        "env_frameskip", "atari_max_frames",
     }  # fmt: skip
+
+
+def test_the_protocol_of_machado_is_that_of_the_paper():
+    values = PRESETS[1].values
+    assert (values["atari_sticky_actions"], values["atari_full_action_set"]) == (0.25, True)
+    assert (values["atari_episodic_life"], values["atari_noop_max"], values["atari_fire_reset"]) == (False, 0, False)
+    assert (values["env_frameskip"], values["atari_max_frames"]) == (5, 5 * 60 * 60)  # five minutes at 60 Hz

@@ -35,9 +35,9 @@ def test_the_command_line_knows_defaults_and_flags_of_a_game():
 
 
 def test_a_preset_wins_over_the_game_and_the_command_line_over_the_preset():
-    cfg, *_ = configure("--env=atari_montezuma", "--preset=atari_machado2018", "--atari_noop_max=5")
+    cfg, *_ = configure("--env=atari_pong", "--preset=atari_machado2018", "--atari_noop_max=5")
     assert (cfg.atari_sticky_actions, cfg.origin("atari_sticky_actions")) == (0.25, "preset")
-    assert (cfg.atari_max_frames, cfg.atari_full_action_set) == (108_000, True)
+    assert (cfg.atari_max_frames, cfg.env_frameskip, cfg.atari_full_action_set) == (18_000, 5, True)
     assert (cfg.atari_noop_max, cfg.origin("atari_noop_max")) == (5, "cli")
     assert cfg.learning_rate == 2.5e-4
 

@@ -37,6 +37,7 @@ class View:
     size: tuple[int, int] = (72, 128)
     channels_last: bool = False
 
+
 SomePlayer = TypeVar("SomePlayer", bound=Player | RemotePlayer)
 
 

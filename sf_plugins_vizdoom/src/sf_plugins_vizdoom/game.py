@@ -99,7 +99,7 @@ def _game(cfg: Mapping[str, Any], task: Task, file: Path, controls: Controls) ->
         raise UsageError(f"--bot_difficulty={difficulty}: choose 0 (helpless) to 100")
     for option in ("res_w", "res_h"):
         if cfg[option] < 1:
-            raise UsageError(f"--{option}={cfg[option]}: an observation has at least one pixel; the default is 128 by 72")
+            raise UsageError(f"--{option}={cfg[option]}: an observation has at least one pixel; use 128 by 72")
     view = View(
         resolution=cfg.get("doom_resolution") or (WIDE if cfg["wide_aspect_ratio"] else NARROW),
         size=(cfg["res_h"], cfg["res_w"]),
