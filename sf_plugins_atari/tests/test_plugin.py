@@ -118,10 +118,19 @@ def header(name, **values):
     from sf_core.plugins.plan import EnvPlan
 
     class Plan:
-        env = EnvPlan(name=name, plugin="atari", factory="a:b")
+        env = EnvPlan(name=name, plugin="atari", factory=specs()["atari_pong"].factory)
 
     (line,) = plugin.sf_report_header({arg.name: arg.default for arg in ARGS} | values, Plan())
     return line
+
+
+def test_a_run_of_another_plugins_env_is_not_described():
+    from sf_core.plugins.plan import EnvPlan
+
+    class Plan:
+        env = EnvPlan(name="CartPole-v1", plugin="core", factory="sf_core.envs.gymnasium_envs:make_gymnasium_env")
+
+    assert list(plugin.sf_report_header({}, Plan())) == []
 
 
 def test_a_run_says_which_emulator_rom_and_randomness_it_uses():

@@ -88,8 +88,15 @@ def test_a_run_says_which_engine_and_scenario_it_uses():
     from sf_core.plugins.plan import EnvPlan
 
     class Plan:
-        env = EnvPlan(name="doom_basic", plugin="vizdoom", factory="a:b", params={"task": "doom_basic"})
+        env = EnvPlan(
+            name="doom_basic",
+            plugin="vizdoom",
+            factory="sf_plugins_vizdoom.env:make_doom_env",
+            params={"task": "doom_basic"},
+        )
 
     (line,) = plugin.sf_report_header({}, Plan())
     assert line.startswith("vizdoom 1.")
     assert line.endswith("scenarios/basic.wad")
+    Plan.env = EnvPlan(name="maze", plugin="another", factory="another.envs:make", params={"task": "theirs"})
+    assert list(plugin.sf_report_header({}, Plan())) == []

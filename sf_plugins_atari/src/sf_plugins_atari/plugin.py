@@ -117,6 +117,8 @@ def sf_presets() -> Iterable[Preset]:
 @hookimpl
 def sf_report_header(cfg: Mapping[str, Any], plan: RunPlan) -> Iterable[str]:
     """Name the emulator, the ROM and the randomness of a run; they decide what a score means."""
+    if not str(plan.env.factory).startswith(f"{__package__}."):  # asked for by -p, but another's env is trained
+        return []
     package = "envpool" if cfg.get("atari_backend") == "envpool" else "ale-py"
     try:
         emulator = f"{package} {version(package)}"

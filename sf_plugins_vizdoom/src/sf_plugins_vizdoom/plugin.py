@@ -114,6 +114,8 @@ def sf_encoders() -> Iterator[EncoderSpec]:
 @hookimpl
 def sf_report_header(cfg: Mapping[str, Any], plan: RunPlan) -> Iterable[str]:
     """Name the engine and the scenario a run plays."""
+    if not str(plan.env.factory).startswith(f"{__package__}."):  # only the encoder is used, or -p asked for nothing
+        return []
     try:
         engine = f"vizdoom {version('vizdoom')}"
     except PackageNotFoundError:
