@@ -271,6 +271,12 @@ def test_a_time_limit_in_minutes_truncates(doom):
             doom(timelimit=no_limit)
 
 
+def test_a_directory_of_maps_that_is_not_there_is_refused(doom, tmp_path):
+    doom(doom_scenarios_dir=str(tmp_path))  # has no map of that name, the package has
+    with pytest.raises(UsageError, match="--doom_scenarios_dir=nowhere is no directory"):
+        doom(doom_scenarios_dir="nowhere")
+
+
 def test_an_observation_without_pixels_is_refused(doom):
     with pytest.raises(UsageError, match="--res_w=0: an observation has at least one pixel"):
         doom(res_w=0)

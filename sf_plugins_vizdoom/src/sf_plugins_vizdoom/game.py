@@ -128,6 +128,9 @@ def _adapted(task: Task, cfg: Mapping[str, Any]) -> Task:
             f"--num_humans={cfg['num_humans']}: people cannot play along; leave the flag out, and watch the "
             "agents with sf-enjoy"
         )
+    chosen = cfg.get("doom_scenarios_dir")
+    if chosen and not Path(chosen).expanduser().is_dir():  # else a map of the same name would be played from elsewhere
+        raise UsageError(f"--doom_scenarios_dir={chosen} is no directory; give one that has the maps")
     changes: dict[str, Any] = {}
     for option in ("num_agents", "num_bots"):
         if cfg.get(option) is not None and cfg[option] >= 0:
