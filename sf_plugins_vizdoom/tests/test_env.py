@@ -125,6 +125,21 @@ def test_the_engine_starts_with_the_first_episode_and_leaves_nothing_behind(doom
     assert list(tmp_path.iterdir()) == [private]
 
 
+@linux_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_the_end_of_a_batch_job_are_left_to_the_process_that_plays(doom, number):
+    env = doom()
+    env.reset(seed=0)
+    os.kill(env._agent.player.engine.pid, number)  # as a terminal does to all of its processes
+    time.sleep(0.2)
+    for _ in range(3):
+        env.step(np.int64(1))
+    env.reset()
+    before = children()
+    env.close()
+    assert len(before - children()) == 1  # it still ends when it is told to
+
+
 START_A_GAME = (
     "import os, signal; from pathlib import Path; from sf_plugins_vizdoom.env import make_doom_env;"
     f"env = make_doom_env('doom_basic', {CFG}, {{}}, task='doom_basic'); env.reset(seed=0);"

@@ -123,6 +123,7 @@ def _write_launcher(directory: Path) -> Path:
     launcher = directory / "vizdoom"
     launcher.write_text(
         "#!/bin/sh\n"
+        "trap '' INT TERM\n"  # what reaches all processes of a terminal or a batch job is for the process that plays
         f"cd {shlex.quote(str(directory))}\n"  # the engine makes a directory where it is started
         "echo $$ > pid\n"
         'echo "$@" > arguments\n'
