@@ -122,10 +122,9 @@ def main() -> int:
     args = parser.parse_args()
     for task in args.tasks:
         steps, seeds, peer_seeds = BUDGETS[task]
-        curves = {OURS: [ours(task, seed, steps) for seed in seeds]}
+        write({task: {OURS: [ours(task, seed, steps) for seed in seeds]}}, args.output)
         if args.sf:
-            curves[PEER] = [peer(task, seed, steps, args.sf) for seed in peer_seeds]
-        write({task: curves}, args.output)
+            write({task: {PEER: [peer(task, seed, steps, args.sf) for seed in peer_seeds]}}, args.output)
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_two_agents_play_one_game_that_ends_for_both_and_goes_on(duel):
                 assert infos[agent]["true_objective"] in (0.0, 1.0)
                 assert infos[agent]["episode_extra_stats"]["final_place"] in (1.0, 2.0)
     assert sum(ends) == 2
+
+
+def test_an_agent_whose_engine_has_not_seen_the_end_yet_reports_the_episode_too(duel):
+    duel.reset(seed=0)
+    behind = duel._players[1]
+    duel._agents[1].player = SimpleNamespace(
+        screen=behind.screen, variables=behind.variables, is_over=False, is_timed_out=False
+    )
+    ends = [duel.step([0, 0]) for _ in range(6)]  # 24 tics
+    _, _, terminated, truncated, infos = ends[-1]
+    assert (terminated, truncated) == ([False, False], [True, True])
+    for info in infos:
+        assert {"true_objective", "episode_extra_stats", "final_observation"} <= set(info)
 
 
 def test_the_same_seed_starts_the_same_game_for_every_agent(duel):

@@ -87,8 +87,19 @@ class Agent(Generic[SomePlayer]):
         if self.shaping is not None and not over:  # an episode that is over has no variables any more
             shaped += self.shaping.reward(self.player.variables)
         self._raw_return += reward
-        info = self._summary() if over else {}
+        info = self.summary() if over else {}
         return self.observation(), shaped * self._task.reward_scale, over and not truncated, truncated, info
+
+    def summary(self) -> dict[str, Any]:
+        """What the info of an episode's last step says: statistics, and the true objective where there is one."""
+        stats = standings(self.player.variables)
+        if self.shaping is not None:
+            stats["unshaped_return"] = self._raw_return
+        info: dict[str, Any] = {"episode_extra_stats": stats} if stats else {}
+        purpose = objective(self._task.objective, self._raw_return, stats)
+        if purpose is not None:
+            info["true_objective"] = purpose
+        return info
 
     def weights(self) -> dict[str, Any] | None:
         """Of the shaping, as they are now; None where there are none to choose."""
@@ -99,13 +110,3 @@ class Agent(Generic[SomePlayer]):
         if isinstance(self.shaping, DeltaShaping):
             for part, values in weights.items():
                 self.shaping.scheme[part] = {**self.shaping.scheme.get(part, {}), **values}
-
-    def _summary(self) -> dict[str, Any]:
-        stats = standings(self.player.variables)
-        if self.shaping is not None:
-            stats["unshaped_return"] = self._raw_return
-        info: dict[str, Any] = {"episode_extra_stats": stats} if stats else {}
-        purpose = objective(self._task.objective, self._raw_return, stats)
-        if purpose is not None:
-            info["true_objective"] = purpose
-        return info

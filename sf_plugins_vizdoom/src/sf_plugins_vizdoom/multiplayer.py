@@ -78,8 +78,8 @@ class MultiDoomEnv(RewardShapingInterface):
         observations, rewards, over, cut, infos = (list(column) for column in zip(*outcomes, strict=True))
         if any(over) or any(cut):
             cut = [not ended for ended in over]  # it ends for everybody at once
-            for info, observation in zip(infos, observations, strict=True):
-                info["final_observation"] = observation
+            for agent, info, observation in zip(self._agents, infos, observations, strict=True):
+                info |= {**agent.summary(), "final_observation": observation}  # one's engine may be a tic behind
             self._begin_episode()
             observations = [agent.begin() for agent in self._agents]
         return observations, rewards, over, cut, infos
