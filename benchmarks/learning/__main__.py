@@ -1,6 +1,6 @@
 """Does it still learn? Every task, several seeds, fixed budgets, stable-baselines3 side by side.
 
-    python benchmarks/learning [full] [--tasks cartpole memory ...] [--modes serial async] [--seeds=3] [--sb3=PYTHON]
+    python benchmarks/learning [full] [--tasks cartpole memory ...] [--modes serial sync async] [--seeds=3] [--sb3=PYTHON]
 
 Prints as it goes, writes the table and pictures into --output, and exits with 1 if we missed a target.
 """
@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("size", nargs="?", choices=["short", "full"], default="short", help="full: longer, five seeds")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=["serial", "async"])
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--seeds", type=int, help="3; 5 of the full suite")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on all budgets, for a quick look")
     parser.add_argument("--sb3", default=sys.executable, help="interpreter with sb3-contrib; none leaves it out")

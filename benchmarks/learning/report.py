@@ -86,7 +86,8 @@ def _cell(runs: list[Curve]) -> str:
     if not runs:
         return "–"
     returns, seconds = [last_return(run) for run in runs], [run[-1][1] for run in runs]
-    return f"{np.mean(returns):.1f} ± {np.std(returns):.1f} ({np.mean(seconds):.0f} s)"
+    digits = 2 if abs(np.mean(returns)) < 2 else 1
+    return f"{np.mean(returns):.{digits}f} ± {np.std(returns):.{digits}f} ({np.mean(seconds):.0f} s)"
 
 
 def _plot(curves: Curves, path: Path, axis: int, label: str) -> None:

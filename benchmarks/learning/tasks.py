@@ -35,7 +35,8 @@ class Task:
     Attributes:
         env: as after `--env=`.
         steps: agent steps of one run; `full_steps` of a run of the full suite.
-        target: mean return of the last 100 training episodes that counts as learned.
+        target: mean return of the last 100 training episodes that counts as learned, in every mode: far above chance,
+            below what unlucky seeds reach.
         needs: what only this task asks for; peers without it are left out.
         own: registered in `envs.py` beside this file.
     """
@@ -113,7 +114,7 @@ TASKS: dict[str, Task] = {
     "memory": Task(
         env="recall",
         own=True,
-        steps=120_000,
+        steps=200_000,
         target=0.95,
         needs="memory",
         settings=Settings(
@@ -124,7 +125,7 @@ TASKS: dict[str, Task] = {
     "multi_discrete": Task(env="dials", own=True, steps=60_000, target=9.0, settings=SMALL),
     "team": Task(env="handshake", own=True, steps=60_000, target=9.0, needs="several agents", settings=SMALL),
     "halfcheetah": Task(
-        env="gym:HalfCheetah-v5", steps=300_000, full_steps=1_000_000, target=1000, settings=LOCOMOTION
+        env="gym:HalfCheetah-v5", steps=300_000, full_steps=1_000_000, target=600, settings=LOCOMOTION
     ),
     "ant": Task(env="gym:Ant-v5", steps=0, full_steps=1_000_000, target=1000, settings=LOCOMOTION),
 }
