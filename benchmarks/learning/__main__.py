@@ -1,6 +1,6 @@
 """Does it still learn? Every task, several seeds, fixed budgets, stable-baselines3 side by side.
 
-    python benchmarks/learning [full] [--tasks cartpole memory ...] [--modes serial sync async] [--seeds=3] [--sb3=PYTHON]
+    python benchmarks/learning [full] [--tasks cartpole memory ...] [--modes serial ...] [--seeds=3] [--sb3=PYTHON]
 
 Prints as it goes, writes the table and pictures into --output, and exits with 1 if we missed a target.
 """

@@ -95,6 +95,7 @@ def _plot(curves: Curves, path: Path, axis: int, label: str) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter
 
     columns = min(3, len(curves))
     rows = -(-len(curves) // columns)
@@ -110,7 +111,8 @@ def _plot(curves: Curves, path: Path, axis: int, label: str) -> None:
             panel.fill_between(grid, returns.min(0), returns.max(0), color=f"C{index}", alpha=0.2, linewidth=0)
         panel.set_title(task)
         panel.set_xlabel(label)
-        panel.legend(fontsize=7)
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))  # 100k
+        panel.legend(fontsize=7, loc="lower right")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)

@@ -124,8 +124,6 @@ TASKS: dict[str, Task] = {
     "masks": Task(env="keyring", own=True, steps=60_000, target=9.0, needs="action masks", settings=SMALL),
     "multi_discrete": Task(env="dials", own=True, steps=60_000, target=9.0, settings=SMALL),
     "team": Task(env="handshake", own=True, steps=60_000, target=9.0, needs="several agents", settings=SMALL),
-    "halfcheetah": Task(
-        env="gym:HalfCheetah-v5", steps=300_000, full_steps=1_000_000, target=600, settings=LOCOMOTION
-    ),
+    "halfcheetah": Task(env="gym:HalfCheetah-v5", steps=300_000, full_steps=1_000_000, target=600, settings=LOCOMOTION),
     "ant": Task(env="gym:Ant-v5", steps=0, full_steps=1_000_000, target=1000, settings=LOCOMOTION),
 }
