@@ -21,6 +21,7 @@ import numpy as np
 from sf_core.envs.adapters.common import observation_arrays, stats_of, tell_whose
 from sf_core.envs.adapters.listed import ListedEnvs
 from sf_core.envs.checks import check_five, check_length, check_observation, check_reward
+from sf_core.envs.env_utils import num_agents_of
 from sf_core.envs.spaces import LONE_OBSERVATION, action_parts, action_rows, decode_action, flatten_observation
 from sf_core.envs.timestep import FINAL_OBSERVATION, IS_ACTIVE, LIFE_LOST, TimeStep
 from sf_core.utils.errors import UsageError
@@ -32,7 +33,7 @@ class MultiAgentEnvs(ListedEnvs):
     def __init__(
         self, envs: Sequence[Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
     ) -> None:
-        counts = sorted({int(env.num_agents) for env in envs})
+        counts = sorted({num_agents_of(env) for env in envs})
         if len(counts) > 1:
             raise UsageError(f"env {name!r}: its copies have {counts} agents; every copy must have the same number")
         super().__init__(envs, counts[0], name=name, seed=seed, first_env_id=first_env_id)
