@@ -147,6 +147,7 @@ class MultiAgentEnvs(ListedEnvs):
             self.active[row] = info.get(IS_ACTIVE, True) if info else True
 
     def _check_observations(self, observations: Any) -> None:
+        self._check_list("observations", observations)
         check_length(self.name, "observations", observations, self.agents_per_env)
         for observation in observations:
             if observation is not None:
@@ -157,11 +158,12 @@ class MultiAgentEnvs(ListedEnvs):
         self._check_observations(result[0])
         check_reward(self.name, result[1], self.agents_per_env)
         for what, values in (("terminated", result[2]), ("truncated", result[3]), ("infos", result[4])):
-            if isinstance(values, Mapping):
-                raise UsageError(
-                    f"env {self.name!r} returned a dict as {what}; return a list, one entry for each agent"
-                )
+            self._check_list(what, values)
             check_length(self.name, what, values, self.agents_per_env)
+
+    def _check_list(self, what: str, values: Any) -> None:
+        if isinstance(values, Mapping):
+            raise UsageError(f"env {self.name!r} returned a dict as {what}; return a list, one entry for each agent")
 
 
 def _where(
