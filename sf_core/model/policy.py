@@ -132,7 +132,11 @@ class Policy:
             generator: where samples are drawn from; None is torch's own.
         """
         observation = self.normalize(observation)
-        result, distribution = self._step(observation, rnn_state)
+        self.actor_critic.sampling_generator = generator  # for one that chooses in its forward
+        try:
+            result, distribution = self._step(observation, rnn_state)
+        finally:
+            self.actor_critic.sampling_generator = None
         if deterministic:
             action = distribution.mode()
             log_prob = distribution.log_prob(action)

@@ -237,6 +237,34 @@ def test_a_network_with_forward_alone_may_choose_actions_itself(policy_of):
     assert policy.value_batch(observation, torch.zeros(2, 6)).shape == (2,)
 
 
+class Samples(Whole):
+    """As in Sample Factory's template: `forward` samples by itself."""
+
+    def forward(self, normalized_obs_dict, rnn_states, values_only=False, action_mask=None):
+        state = self.cell(self.layer(normalized_obs_dict["obs"]), rnn_states)
+        result = {"values": self.critic(state), "new_rnn_states": state}
+        if not values_only:
+            result["action_logits"], self.last_action_distribution = self.head(state, action_mask)
+            self._maybe_sample_actions(True, result)
+        return result
+
+
+def test_the_generator_decides_what_a_network_with_forward_alone_samples(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, {"actor_critic": Samples}, use_rnn=True)
+    observation, state = {"obs": torch.randn(64, 3)}, torch.zeros(64, 6)
+
+    def chosen(seed):
+        return policy.act_batch(observation, state, generator=torch.Generator().manual_seed(seed)).action["action"]
+
+    first = chosen(1)
+    torch.rand(1)  # the global generator moves on
+    assert torch.equal(chosen(1), first)
+    assert not torch.equal(chosen(2), first)
+    before = torch.get_rng_state()
+    chosen(3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 class Wrong(Whole):
     """Returns what `wrong` makes of what it should."""
 
