@@ -383,8 +383,8 @@ class Policy:
         if getattr(state, "shape", None) != rnn_state.shape:
             found = f"shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"type {type(state).__name__}"
             raise UsageError(
-                f"{whose} returned a recurrent state of {found} where {tuple(rnn_state.shape)} entered; give its core "
-                "a property state_size with the length of its state vector, or return one that is as long"
+                f"{whose} returned a recurrent state of {found} where {tuple(rnn_state.shape)} entered; give its core, "
+                "or itself, a property state_size with the length of the state vector, or return one that is as long"
             )
 
     def _check_takes_mask(self) -> None:

@@ -284,7 +284,7 @@ class Wrong(Whole):
         ),
         (
             lambda r: {**r, "new_rnn_states": r["new_rnn_states"][:, :5]},
-            r"a recurrent state of shape \(2, 5\) where \(2, 6\) entered; give its core a property state_size",
+            r"a recurrent state of shape \(2, 5\) where \(2, 6\) entered; give its core, or itself, a property",
         ),
         (lambda r: {**r, "new_rnn_states": r["new_rnn_states"].unsqueeze(0)}, r"of shape \(1, 2, 6\)"),
         (lambda r: {**r, "new_rnn_states": (r["new_rnn_states"],)}, "a recurrent state of type tuple"),
