@@ -2,7 +2,9 @@
 
     python examples/train_custom_env.py --env=custom_env_name --experiment=custom_env --train_for_env_steps=40000
 
-Beside the `...` of the template, what had to be mended in it: `import argparse` and `import sys` were missing.
+Beside the environment that the template leaves to its reader, what had to be mended in it: `import argparse` and
+`import sys` were missing, as was `.py` in the command. `render_mode` was added to `make_custom_env`, so that `sf-enjoy`
+can show the environment; training needs none.
 """
 
 import argparse

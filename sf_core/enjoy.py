@@ -129,6 +129,7 @@ def _show(
             keep_observation=overlay is not None,
         ):
             ended += bool(moment.step.episode_end.any())
+            counting.note_acting(moment.step.active)
             for episode in counting.add(moment.finished):
                 agent = f", agent {episode.agent}" if vector.agents_per_env > 1 else ""
                 print(

@@ -55,9 +55,22 @@ class TrainingInfoInterface:
 
 def is_multiagent_env(env: Any) -> bool:
     """Whether an env follows the contract of lists: it says so, or it has several agents."""
-    if hasattr(env, "is_multiagent"):
-        return bool(env.is_multiagent)
-    return getattr(env, "num_agents", 1) > 1
+    said = _said_by(env, "is_multiagent")
+    return num_agents_of(env) > 1 if said is None else bool(said)
+
+
+def num_agents_of(env: Any) -> int:
+    """How many agents an env says it has; 1 if it does not say."""
+    said = _said_by(env, "num_agents")
+    return 1 if said is None else int(said)
+
+
+def _said_by(env: Any, name: str) -> Any:
+    """An attribute of an env, or of what it wraps (Gymnasium's wrappers pass none on by themselves), or None."""
+    if hasattr(env, name):
+        return getattr(env, name)
+    wraps = getattr(env, "has_wrapper_attr", None)
+    return env.get_wrapper_attr(name) if wraps is not None and wraps(name) else None
 
 
 def find_interface(env: Any, interface: type[_Interface]) -> _Interface | None:

@@ -113,9 +113,14 @@ class Counting:
     def __init__(self, num_episodes: int, num_envs: int, agents_per_env: int, seed: int) -> None:
         self._left = np.repeat(quotas(num_episodes, num_envs), agents_per_env)  # [N] of each agent of each env
         self._number = np.zeros(len(self._left), np.int64)
+        self._acted = np.zeros(len(self._left), bool)
         self._agents_per_env = agents_per_env
         self._seeds = env_seeds(seed, num_envs)
         self._counted: list[Episode] = []
+
+    def note_acting(self, active: np.ndarray, agents: slice = slice(None)) -> None:
+        """Which of these agents (all) act in a step, `[N]` bool."""
+        self._acted[agents] |= active
 
     def add(self, finished: Iterable[FinishedEpisode]) -> list[Episode]:
         """Count episodes that ended; returns those that count. Of one agent they come in their order."""
@@ -140,8 +145,14 @@ class Counting:
         return counted
 
     def is_complete(self, agents: slice = slice(None)) -> bool:
-        """Whether these agents (all) have played what is wanted of them."""
-        return not self._left[agents].any()
+        """Whether these agents (all) have played what is wanted of them.
+
+        One that has never acted is not waited for once the others of its environment are done: there may be room for
+        more agents than ever come.
+        """
+        acted = self._acted.reshape(-1, self._agents_per_env)
+        expected = (acted | ~acted.any(1, keepdims=True)).reshape(-1)  # all of them, before anybody has acted
+        return not self._left[agents][expected[agents]].any()
 
     def evaluation(self) -> Evaluation:
         """What was counted so far."""

@@ -62,6 +62,7 @@ def evaluate(
     """
     counting = Counting(num_episodes, vector.num_envs, vector.agents_per_env, seed)
     for moment in play(policy, vector, seed=seed, deterministic=deterministic, env_steps=env_steps):
+        counting.note_acting(moment.step.active)
         counting.add(moment.finished)
         on_step()
         if counting.is_complete():

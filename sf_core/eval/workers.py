@@ -177,7 +177,7 @@ class _Evaluator:
                     self._grant(part)
             for part in self._parts:
                 if part.asked.keys() == part.groups:
-                    self._answer(part)
+                    self._answer(part, counting)
 
     def close(self) -> None:
         """Hang up on the workers, and wait until all have ended, if need be by force."""
@@ -301,9 +301,13 @@ class _Evaluator:
             slots = np.arange(place.agents.start, place.agents.stop)
             self._send(self._workers[place.worker], Grant(group, slots, self._env_steps))
 
-    def _answer(self, part: _Part) -> None:
+    def _answer(self, part: _Part, counting: Counting) -> None:
         asked = sorted(part.asked.items())
         part.asked.clear()
+        for group, t in asked:
+            if t < _ROLLOUT:
+                agents = self._groups[group].agents  # their slots have the same numbers
+                counting.note_acting(self._shared.buffers.policy_id[agents, t] >= 0, agents)
         with torch.inference_mode():
             part.inference.answer([self._read(self._groups[group], t) for group, t in asked])
         for group, t in asked:

@@ -45,6 +45,7 @@ class ActorCritic(nn.Module):
         obs_normalizer: raw observations to normalised ones.
         returns_normalizer: units of the value head to reward units and back; None without `--normalize_returns`.
         last_action_distribution: what the last `forward_tail` described.
+        sampling_generator: what `_maybe_sample_actions` draws from, set for the time of a step; None is torch's own.
     """
 
     def __init__(self, obs_space: spaces.Dict, action_space: spaces.Space[Any], cfg: AttrDict) -> None:
@@ -56,6 +57,7 @@ class ActorCritic(nn.Module):
         self.obs_normalizer = ObservationNormalizer(obs_space, cfg)
         self.returns_normalizer = ReturnsNormalizer() if cfg.normalize_returns else None
         self.last_action_distribution: ActionDistribution | None = None
+        self.sampling_generator: torch.Generator | None = None
 
     # ---- for subclasses ----
 
@@ -100,7 +102,7 @@ class ActorCritic(nn.Module):
         """If asked to, add `actions` (`{part: [N, *part]}`) and `log_prob_actions` (`[N]`) to `result`."""
         if sample_actions:
             assert self.last_action_distribution is not None
-            actions = self.last_action_distribution.sample()
+            actions = self.last_action_distribution.sample(self.sampling_generator)
             result["actions"] = actions
             result["log_prob_actions"] = self.last_action_distribution.log_prob(actions)
 

@@ -4,7 +4,8 @@ In: encoder outputs, one step (`[B, D]`) or a segment (`[T, B, D]`), and a flat 
 and the new state. The state is a plain vector, so that rollouts can store it without knowing what is inside.
 
 A core needs `forward` and nothing else; `run_sequence` steps it through a segment. A core that also has
-`forward_sequence` is run through whole segments by that. This file knows neither observations nor actions.
+`forward_sequence` is run through whole segments by that, unless a subclass has redefined `forward` alone. This file
+knows neither observations nor actions.
 """
 
 from __future__ import annotations
@@ -193,11 +194,19 @@ def split_at_starts(episode_start: Tensor) -> _Split:
     )
 
 
+def redefines(module: nn.Module, name: str, without: str) -> bool:
+    """Whether a subclass has redefined the method `name` and kept the old `without`, which knows nothing of it."""
+    for cls in type(module).__mro__:
+        if name in vars(cls) or without in vars(cls):
+            return without not in vars(cls)
+    return False
+
+
 def run_sequence(core: nn.Module, x: Tensor, state: Tensor, episode_start: Tensor) -> tuple[Tensor, Tensor]:
     """Run any core through a segment.
 
     Args:
-        core: uses its `forward_sequence` if it has one, else steps its `forward`.
+        core: uses its `forward_sequence` if it has one that goes with its `forward`, else steps its `forward`.
         x: `[T, B, D]`.
         state: `[B, H]`, enters step 0.
         episode_start: `[T, B]` bool; the state is zeroed before a step where it is True.
@@ -206,7 +215,7 @@ def run_sequence(core: nn.Module, x: Tensor, state: Tensor, episode_start: Tenso
         `y [T, B, D']` and the state after the last step `[B, H]`.
     """
     sequence = getattr(core, "forward_sequence", None)
-    if sequence is not None:
+    if sequence is not None and not redefines(core, "forward", without="forward_sequence"):
         y, state = sequence(x, state, episode_start)
         return y, state
     outputs = []

@@ -17,12 +17,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sf_core.model.actor_critic import ActorCritic
+from sf_core.model.core import redefines
 from sf_core.model.graphs import ReplayedStep, Step
 from sf_core.utils.attr_dict import AttrDict
 from sf_core.utils.errors import UsageError
@@ -64,6 +66,8 @@ class Forward:
         self.head: Callable[..., Tensor] = network.forward_head
         self.core: Callable[..., tuple[Tensor, Tensor]] = network.forward_core
         self.core_sequence: Callable[..., Tensor] = network.forward_core_sequence
+        if redefines(network, "forward_core", without="forward_core_sequence"):
+            self.core_sequence = partial(ActorCritic.forward_core_sequence, network)  # steps the new one
         self.tail: Callable[..., dict[str, Any]] = network.forward_tail
         self.whole: Callable[..., dict[str, Any]] = network
         if options.compiled:

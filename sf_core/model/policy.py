@@ -104,6 +104,7 @@ class Policy:
         self._mask_check = MaskCheck(env_name, self._leaves, action_space)
         self._in_parts = has_forward_parts(actor_critic)
         self._forward = Forward(actor_critic, self.device, self._in_parts, forward_options)
+        self._checked_result = False
         if self._mask_keys:
             self._check_takes_mask()
 
@@ -131,7 +132,11 @@ class Policy:
             generator: where samples are drawn from; None is torch's own.
         """
         observation = self.normalize(observation)
-        result, distribution = self._step(observation, rnn_state)
+        self.actor_critic.sampling_generator = generator  # for one that chooses in its forward
+        try:
+            result, distribution = self._step(observation, rnn_state)
+        finally:
+            self.actor_critic.sampling_generator = None
         if deterministic:
             action = distribution.mode()
             log_prob = distribution.log_prob(action)
@@ -301,6 +306,9 @@ class Policy:
         """One step on normalised observations `{key: [N, *space]}` and states `[N, H]`."""
         inputs, mask = self._split_mask(observation)
         result = self._forward.step(inputs, rnn_state, mask)
+        if not self._checked_result:
+            self._check_result(result, rnn_state)
+            self._checked_result = True
         return result, self._distribution(result["action_logits"], mask)
 
     def _evaluate_in_parts(
@@ -359,6 +367,25 @@ class Policy:
     def _reward_units(self, value: Tensor) -> Tensor:
         normalizer = self.actor_critic.returns_normalizer
         return value if normalizer is None else normalizer.denormalize(value)
+
+    def _check_result(self, result: Mapping[str, Any], rnn_state: Tensor) -> None:
+        """The first step shows what a custom network gets wrong in every step."""
+        whose = type(self.actor_critic).__name__
+        for key in ("values", "action_logits", "new_rnn_states"):
+            if key not in result:
+                raise UsageError(f"{whose} returned {', '.join(result)} and no {key}; return {key} too")
+        logits, state = result["action_logits"], result["new_rnn_states"]
+        if logits.shape[-1] != self.layout.num_parameters:
+            raise UsageError(
+                f"{whose} returned {logits.shape[-1]} action logits for an action space that has "
+                f"{self.layout.num_parameters} parameters; make them with get_action_parameterization(size)"
+            )
+        if getattr(state, "shape", None) != rnn_state.shape:
+            found = f"shape {tuple(state.shape)}" if isinstance(state, Tensor) else f"type {type(state).__name__}"
+            raise UsageError(
+                f"{whose} returned a recurrent state of {found} where {tuple(rnn_state.shape)} entered; give its core, "
+                "or itself, a property state_size with the length of the state vector, or return one that is as long"
+            )
 
     def _check_takes_mask(self) -> None:
         method = "forward_tail" if self._in_parts else "forward"

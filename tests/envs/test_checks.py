@@ -182,6 +182,7 @@ TWO = [np.zeros(3, np.float32)] * 2
         (tuple(TWO), r"env 'team': reset\(\) must return \(observation, info\)"),
         ((TWO[:1], [{}, {}]), "env 'team' returned 1 entries as observations; return 2"),
         ((TWO, [{}, {}, {}]), "env 'team' returned 3 entries as infos; return 2"),
+        ((dict(zip("ab", TWO, strict=True)), {}), "env 'team' returned a dict as observations; return a list"),
         (([TWO[0], None], [{}, {}]), "env 'team' returned no observation for agent 1, which is to act"),
         (([TWO[0], np.zeros(4, np.float32)], {}), r"env 'team': .*shape \(4,\) where .* says \(3,\)"),
     ],

@@ -1,3 +1,5 @@
+import gymnasium as gym
+import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -134,3 +136,42 @@ def test_an_env_is_made_by_its_name_as_scripts_for_sample_factory_do():
     assert isinstance(env, CountingEnv)
     with pytest.raises(UsageError, match="no_such_env"):
         create_env("no_such_env", CFG)
+
+
+class Team(CountingMultiAgentEnv, gym.Env):
+    """A `gym.Env`, so that Gymnasium's wrappers take it."""
+
+
+class AgainstABot(gym.Wrapper):
+    """Plays the other agents itself and says so."""
+
+    is_multiagent = False
+
+    def reset(self, **kwargs):
+        observations, infos = self.env.reset(**kwargs)
+        return observations[0], infos[0]
+
+    def step(self, action):
+        return tuple(results[0] for results in self.env.step([action, 0]))
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_wrapped_env_has_the_agents_of_what_it_wraps(says_so):
+    def wrapped(*_):
+        env = Team()
+        if not says_so:
+            del env.is_multiagent  # two agents say enough
+        return gym.Wrapper(gym.Wrapper(env))
+
+    vector = create_agent_vector(plan_of(wrapped), CFG, 2)
+    assert isinstance(vector, MultiAgentEnvs)
+    assert vector.agents_per_env == 2
+    vector.reset(seed=0)
+    vector.step({"action": np.zeros(4, np.int64)})
+
+
+def test_a_wrapper_may_leave_one_agent_to_the_policy():
+    alone = create_agent_vector(plan_of(lambda *_: AgainstABot(Team())), CFG, 1)
+    assert isinstance(alone, SingleEnvs)
+    alone.reset(seed=0)
+    alone.step({"action": np.zeros(1, np.int64)})

@@ -51,6 +51,14 @@ def test_each_agent_contributes_to_each_game():
     assert evaluation.summary()["episodes"] == 4
 
 
+def test_an_agent_that_never_comes_is_not_waited_for():
+    envs = MultiAgentEnvs([CountingMultiAgentEnv(2, inactive=(1, 1, 10**9))], seed=0)
+    steps = iter(range(100))
+    evaluation = evaluate(policy_for(envs), envs, 3, seed=1, on_step=lambda: next(steps))
+    assert [(one.agent, one.number) for one in evaluation.episodes] == [(0, 0), (0, 1), (0, 2)]
+    assert evaluation.summary()["episodes"] == 3
+
+
 def test_memory_begins_anew_with_every_episode():
     envs, moments = single(2), []
     for moment in play(policy_for(envs), envs, seed=1, keep_observation=True):

@@ -43,6 +43,25 @@ def test_an_env_that_raises_ends_the_evaluation_with_its_name(monkeypatch):
         evaluate_in_workers(policy, plan, cfg, info, 200, seed=7)
 
 
+SPARE = """
+from sf_core.testing.fakes import CountingMultiAgentEnv
+
+
+def make(full_env_name, cfg, env_config):
+    return CountingMultiAgentEnv(2, first_env_id=2 * env_config.env_id, inactive=(1, 1, 10**9))
+"""
+
+
+def test_workers_wait_for_no_agent_that_never_comes(monkeypatch, tmp_path):
+    (tmp_path / "spare_env.py").write_text(SPARE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
+    cfg, plan, info = setting("py:spare_env:make")
+    policy = CountingPolicy(action_parts(info.action_space), 2)
+    there = evaluate_in_workers(policy, plan, cfg, info, 8, seed=7)
+    assert [(one.env, one.agent) for one in there.episodes] == [(env, 0) for env in range(4) for _ in range(2)]
+
+
 @pytest.fixture
 def untrained():
     """A recurrent policy for CartPole whose actions are drawn."""

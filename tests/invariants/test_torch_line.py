@@ -19,7 +19,7 @@ HEAVY = LIBRARIES + SIMULATORS
 NUMPY_TOO = {
     "rollout": ("fields", "buffers", "slots", "shared_memory"),
     "sampler": ("rollout_worker", "env_group", "messages", "episode_stats", "mailbox", "decorrelation"),
-    "runner": ("rollout_process",),
+    "runner": ("processes.rollout_process",),
 }
 
 

@@ -100,11 +100,11 @@ def reference_ppo(cfg, actor_critic, batch):
     return dict(model.named_parameters())
 
 
-def check_first_update(bench, space, seed=0, sits_out=0.0, **changes):
+def check_first_update(bench, space, seed=0, sits_out=0.0, ends=True, **changes):
     cfg = bench.cfg(num_epochs=2, **changes)
     policy = bench.policy(cfg, action_space=SPACES[space], seed=seed)
-    batch = bench.collect(policy, cfg, seed=seed, sits_out=sits_out)
-    assert not batch.valid.all()
+    batch = bench.collect(policy, cfg, seed=seed, ends=ends, sits_out=sits_out)
+    assert batch.valid.all() == (not ends)  # with ends some rows only reset
     assert (batch.policy_id < 0).any() == (sits_out > 0)
     before = {name: p.detach().clone() for name, p in policy.actor_critic.named_parameters()}
     expected = reference_ppo(cfg, policy.actor_critic, batch)
@@ -119,6 +119,11 @@ def check_first_update(bench, space, seed=0, sits_out=0.0, **changes):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_first_update_equals_a_ppo_written_by_hand(bench, space, seed):
     check_first_update(bench, space, seed)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_first_update_on_valid_rows_alone_does_too(bench, space):
+    check_first_update(bench, space, ends=False)
 
 
 @pytest.mark.parametrize("core", [{"rnn_type": "gru"}, {"rnn_type": "lstm", "rnn_num_layers": 2}], ids=str)

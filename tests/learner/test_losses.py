@@ -110,3 +110,26 @@ def test_kl_loss_is_the_weighted_mean():
 def test_total_is_the_sum_of_the_terms():
     terms = losses.LossTerms(*(torch.tensor(x) for x in (1.0, 2.0, 4.0, 8.0)))
     assert terms.total.item() == 15.0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        losses.masked_mean,
+        lambda x, valid: losses.importance_ratio(x, x.flip(0), valid),
+        losses.normalise_advantage,
+        lambda x, valid: losses.policy_loss(x.exp(), x.flip(0), valid, clip_ratio=0.1),
+        lambda x, valid: losses.value_loss(x, x.flip(0), x * x, valid, clip_value=0.2, coefficient=0.5),
+        lambda x, valid: losses.entropy_loss(x, valid, coefficient=0.1),
+        lambda x, valid: losses.symmetric_kl_loss(x, valid, coefficient=0.1),
+        lambda x, valid: losses.kl_loss(x, valid, coefficient=0.1),
+    ],
+)
+def test_no_mask_means_that_all_samples_are_valid(function):
+    results = []
+    for valid in (None, torch.ones(6, dtype=torch.bool)):
+        x = torch.tensor([1.0, -0.5, 2.0, 4.0, -3.0, 0.25], requires_grad=True)
+        result = function(x, valid)
+        (result * torch.arange(1.0, 1.0 + result.numel())).sum().backward()
+        results.append((result.detach(), x.grad))
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-6)

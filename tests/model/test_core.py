@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from sf_core.model.attention import ModelCoreAttention
 from sf_core.model.core import (
     ModelCore,
+    ModelCoreIdentity,
+    ModelCoreRNN,
     make_core,
     rnn_state_size,
     run_past_gaps,
@@ -39,6 +41,32 @@ def test_a_segment_at_once_equals_step_by_step_with_episodes_starting_inside(cfg
         expected_y, expected_last = step_by_step(core, x, state, start)
         torch.testing.assert_close(y, expected_y)
         torch.testing.assert_close(last, expected_last)
+
+
+class ResidualRNN(ModelCoreRNN):
+    """Redefines one step; the inherited way through a segment does not know."""
+
+    def forward(self, x, state):
+        y, state = super().forward(x, state)
+        return x + y, state
+
+
+class DeepIdentity(ModelCoreIdentity):
+    def __init__(self, cfg, input_size):
+        super().__init__(cfg, input_size)
+        self.layer = torch.nn.Linear(input_size, input_size)
+
+    def forward(self, x, state):
+        return self.layer(x), state
+
+
+@pytest.mark.parametrize("kind", [ResidualRNN, DeepIdentity])
+def test_a_core_whose_forward_alone_is_redefined_is_stepped(cfg_of, kind):
+    core = kind(cfg_of(use_rnn=True, rnn_size=5), 5)
+    x, state = torch.randn(4, 3, 5), torch.randn(3, core.state_size)
+    start = torch.rand(4, 3) < 0.4
+    for got, expected in zip(run_sequence(core, x, state, start), step_by_step(core, x, state, start), strict=True):
+        torch.testing.assert_close(got, expected)
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])

@@ -6,6 +6,7 @@ import torch
 from gymnasium import spaces
 
 import sf_core.model.forward as forward_module
+from sf_core.model.actor_critic import ActorCriticSharedWeights
 from sf_core.model.forward import ForwardOptions
 from sf_core.model.policy import Policy
 from sf_core.utils.errors import UsageError
@@ -170,3 +171,23 @@ def test_replayed_steps_are_those_of_the_network(policy_of, kind, options):
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.mul_(1.1)
+
+
+class ResidualCore(ActorCriticSharedWeights):
+    """Redefines one step of the core; the inherited way through a segment does not know."""
+
+    def forward_core(self, head_output, rnn_states):
+        x, new_rnn_states = super().forward_core(head_output, rnn_states)
+        return x + head_output[:, : x.shape[1]], new_rnn_states
+
+
+def test_a_redefined_step_of_the_core_is_what_a_segment_is_made_of(policy_of):
+    policy = policy_of(VECTOR, ACTIONS, {"actor_critic": ResidualCore}, use_rnn=True)
+    raw, state = observations(VECTOR, ROWS, LENGTH), torch.full((ROWS, policy.rnn_size), 0.1)
+    outputs, entering = [], state
+    for t in range(LENGTH):
+        outputs.append(policy.act_batch({key: x[:, t] for key, x in raw.items()}, entering))
+        entering = outputs[-1].rnn_state
+    action = {name: torch.stack([output.action[name] for output in outputs], 1) for name in outputs[0].action}
+    evaluation = policy.evaluate(policy.normalize(raw), state, torch.zeros(ROWS, LENGTH, dtype=torch.bool), action)
+    torch.testing.assert_close(evaluation.log_prob, torch.stack([output.log_prob for output in outputs], 1))

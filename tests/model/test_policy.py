@@ -237,6 +237,65 @@ def test_a_network_with_forward_alone_may_choose_actions_itself(policy_of):
     assert policy.value_batch(observation, torch.zeros(2, 6)).shape == (2,)
 
 
+class Samples(Whole):
+    """As in Sample Factory's template: `forward` samples by itself."""
+
+    def forward(self, normalized_obs_dict, rnn_states, values_only=False, action_mask=None):
+        state = self.cell(self.layer(normalized_obs_dict["obs"]), rnn_states)
+        result = {"values": self.critic(state), "new_rnn_states": state}
+        if not values_only:
+            result["action_logits"], self.last_action_distribution = self.head(state, action_mask)
+            self._maybe_sample_actions(True, result)
+        return result
+
+
+def test_the_generator_decides_what_a_network_with_forward_alone_samples(policy_of):
+    policy = policy_of(VECTOR, DISCRETE, {"actor_critic": Samples}, use_rnn=True)
+    observation, state = {"obs": torch.randn(64, 3)}, torch.zeros(64, 6)
+
+    def chosen(seed):
+        return policy.act_batch(observation, state, generator=torch.Generator().manual_seed(seed)).action["action"]
+
+    first = chosen(1)
+    torch.rand(1)  # the global generator moves on
+    assert torch.equal(chosen(1), first)
+    assert not torch.equal(chosen(2), first)
+    before = torch.get_rng_state()
+    chosen(3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Wrong(Whole):
+    """Returns what `wrong` makes of what it should."""
+
+    wrong = staticmethod(lambda result: result)
+
+    def forward(self, *args, **kwargs):
+        return self.wrong(super().forward(*args, **kwargs))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda r: {k: r[k] for k in r if k != "values"}, "Wrong returned .* and no values; return values too"),
+        (
+            lambda r: {**r, "action_logits": r["action_logits"][:, :3]},
+            "3 action logits for an action space that has 4 parameters; make them with get_action_parameterization",
+        ),
+        (
+            lambda r: {**r, "new_rnn_states": r["new_rnn_states"][:, :5]},
+            r"a recurrent state of shape \(2, 5\) where \(2, 6\) entered; give its core, or itself, a property",
+        ),
+        (lambda r: {**r, "new_rnn_states": r["new_rnn_states"].unsqueeze(0)}, r"of shape \(1, 2, 6\)"),
+        (lambda r: {**r, "new_rnn_states": (r["new_rnn_states"],)}, "a recurrent state of type tuple"),
+    ],
+)
+def test_what_a_network_returns_in_the_wrong_shape_is_refused_at_the_first_step(policy_of, wrong, message):
+    policy = policy_of(VECTOR, DISCRETE, {"actor_critic": type("Wrong", (Wrong,), {"wrong": staticmethod(wrong)})})
+    with pytest.raises(UsageError, match=message):
+        policy.act_batch({"obs": torch.randn(2, 3)}, torch.zeros(2, 6))
+
+
 WORDS = spaces.Dict(
     {"obs": VECTOR, "words": spaces.Box(0, 2**40, (2,), np.int64), "action_mask": MASKED["action_mask"]}
 )

@@ -21,6 +21,7 @@ import numpy as np
 from sf_core.envs.adapters.common import observation_arrays, stats_of, tell_whose
 from sf_core.envs.adapters.listed import ListedEnvs
 from sf_core.envs.checks import check_five, check_length, check_observation, check_reward
+from sf_core.envs.env_utils import num_agents_of
 from sf_core.envs.spaces import LONE_OBSERVATION, action_parts, action_rows, decode_action, flatten_observation
 from sf_core.envs.timestep import FINAL_OBSERVATION, IS_ACTIVE, LIFE_LOST, TimeStep
 from sf_core.utils.errors import UsageError
@@ -32,7 +33,7 @@ class MultiAgentEnvs(ListedEnvs):
     def __init__(
         self, envs: Sequence[Any], *, name: str = "env", seed: int | None = None, first_env_id: int = 0
     ) -> None:
-        counts = sorted({int(env.num_agents) for env in envs})
+        counts = sorted({num_agents_of(env) for env in envs})
         if len(counts) > 1:
             raise UsageError(f"env {name!r}: its copies have {counts} agents; every copy must have the same number")
         super().__init__(envs, counts[0], name=name, seed=seed, first_env_id=first_env_id)
@@ -146,6 +147,7 @@ class MultiAgentEnvs(ListedEnvs):
             self.active[row] = info.get(IS_ACTIVE, True) if info else True
 
     def _check_observations(self, observations: Any) -> None:
+        self._check_list("observations", observations)
         check_length(self.name, "observations", observations, self.agents_per_env)
         for observation in observations:
             if observation is not None:
@@ -156,11 +158,12 @@ class MultiAgentEnvs(ListedEnvs):
         self._check_observations(result[0])
         check_reward(self.name, result[1], self.agents_per_env)
         for what, values in (("terminated", result[2]), ("truncated", result[3]), ("infos", result[4])):
-            if isinstance(values, Mapping):
-                raise UsageError(
-                    f"env {self.name!r} returned a dict as {what}; return a list, one entry for each agent"
-                )
+            self._check_list(what, values)
             check_length(self.name, what, values, self.agents_per_env)
+
+    def _check_list(self, what: str, values: Any) -> None:
+        if isinstance(values, Mapping):
+            raise UsageError(f"env {self.name!r} returned a dict as {what}; return a list, one entry for each agent")
 
 
 def _where(

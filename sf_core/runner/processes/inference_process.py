@@ -87,6 +87,7 @@ class _InferenceProcess:
         self._approximate = parts.vitals.approximate_bootstraps[task.vitals_row : task.vitals_row + 1]
         self._store = SharedPolicyStore(parts.weights, task.memory.locked)
         self._store.fetch_if_newer(policy)
+        torch.manual_seed(derived_seed(attach.seed, task.index, 1))  # for networks that draw from the global generator
         generator = torch.Generator(device=policy.device).manual_seed(derived_seed(attach.seed, task.index))
         self._inference = InferenceWorker(policy, parts.buffers, layout.num_agents, generator=generator)
         self._agents = [place.agents for place in layout.groups]
