@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,7 +88,9 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
         for path in found:
             name = path.relative_to(top).as_posix() if path != top else path.resolve().name
             runs.setdefault(path.resolve(), Run(name if len(folders) == 1 or path == top else path.as_posix(), path))
-    return sorted(runs.values(), key=lambda run: run.name)
+    times = Counter(run.name for run in runs.values())  # `a/pole b/pole` are two runs
+    named = [Run(run.path.as_posix(), run.path) if times[run.name] > 1 else run for run in runs.values()]
+    return sorted(named, key=lambda run: run.name)
 
 
 def _runs_below(top: Path, depth: int = 0) -> Iterator[Path]:
