@@ -122,8 +122,8 @@ def asked(cfg: Config, name: str) -> Any:
 def _session(
     cfg: Config, plan: RunPlan, saved: SavedPolicy, policy: Policy, seed_asked: int, seed: int
 ) -> EvalSession:
-    env_steps = int(saved.facts.get("env_steps") or 0)  # read once: the run may replace its checkpoint meanwhile
-    return EvalSession(cfg.replace("engine", seed=seed), plan, policy, env_steps, seed_asked)
+    # nothing is read a second time: the run may replace its checkpoint meanwhile
+    return EvalSession(cfg.replace("engine", seed=seed), plan, policy, saved.facts["env_steps"], seed_asked)
 
 
 def _checkpoint_path(cfg: Config) -> Path:

@@ -46,7 +46,7 @@ def policy_from(cls: type[_Policy], saved: SavedPolicy, plan: ModelPlan, device:
             build_actor_critic(plan, cfg, observation_space, action_space),
             action_space,
             observation_space,
-            policy_version=int(saved.facts.get("policy_version", 0)),
+            policy_version=saved.facts["policy_version"],
             device=choose_device(device),
             env_name=str(saved.facts.get("env", "")),
         )

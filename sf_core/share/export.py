@@ -130,7 +130,7 @@ def _description(
         "trained": {
             "checkpoint": saved.path.name,
             "policy_version": policy.policy_version,
-            "env_steps": saved.facts.get("env_steps"),
+            "env_steps": saved.facts["env_steps"],
         },
         "largest_difference": parity.difference,
         "versions": {"sf-core": __version__, "torch": str(torch.__version__)},

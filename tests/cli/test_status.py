@@ -79,6 +79,15 @@ def test_the_table_is_readable_and_says_what_went_wrong(train_dir, capsys):
     assert lines[-1] == "5 runs: 2 died, 1 failed, 1 finished, 1 interrupted"
 
 
+@pytest.mark.parametrize("junk", ['"many"', "[1]", "{}", "1e999", "null"])
+def test_what_is_no_number_is_not_known(tmp_path, capsys, junk):
+    run = a_run(tmp_path, "run", result={"status": "success"}, env=["a", "b"])
+    numbers = dict.fromkeys(("env_steps", "seconds", "fps", "reward_mean"), "junk")
+    (run / "result.json").write_text(json.dumps({"status": "success", **numbers}).replace('"junk"', junk))
+    assert {entries(capsys, tmp_path)["run"][name] for name in (*numbers, "done")} == {None}
+    assert main([str(tmp_path)]) == 0
+
+
 def test_half_a_line_at_the_end_is_not_yet_a_report(tmp_path, capsys):
     folder = a_run(tmp_path, "run", lines=[line(100), line(200)])
     with (folder / "metrics.jsonl").open("a") as file:

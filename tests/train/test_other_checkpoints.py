@@ -137,6 +137,14 @@ def test_a_damaged_checkpoint_is_passed_over_and_without_any_the_run_does_not_be
     assert "can be read; put an intact one there" in refusal(copy)
 
 
+def test_weights_without_an_optimizer_are_for_another_run(copy, caplog):
+    checkpoint = checkpoint_of(copy)
+    (checkpoint / "optimizer.safetensors").unlink()  # as in a run that was fetched from the hub
+    assert "can be read" in refusal(copy)
+    assert f"begin another run with --init_from={checkpoint}" in caplog.text
+    make_runner(parse(copy, "--experiment=further", f"--init_from={checkpoint}")).parts.worker.close()
+
+
 def test_a_checkpoint_that_says_nonsense_is_refused_in_a_sentence(copy):
     facts = checkpoint_of(copy) / "checkpoint.json"
     for nonsense in ({"random_state": []}, {"episodes": 3}, {"lr": None}, {"counters": {"a": "b"}}):
