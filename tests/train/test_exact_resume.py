@@ -155,8 +155,26 @@ class HiddenState(gymnasium.Env):
         return self.hidden.uniform(-1, 1, 2).astype(np.float32)
 
 
+class Images(gymnasium.Env):
+    """Images of noise, which a convolution looks at."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (2, 36, 36), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._look(), {}
+
+    def step(self, action):
+        return self._look(), float(self.np_random.normal()), self.np_random.random() < 0.1, False, {}
+
+    def _look(self):
+        return self.np_random.integers(0, 256, (2, 36, 36)).astype(np.uint8)
+
+
 @pytest.fixture
 def registered():
+    register_env("images", lambda *args, **kwargs: Images())
     register_env("wrapped", make_wrapped)
     register_env("vector", make_wrapped, vector_factory=make_vector)
     register_env("hidden", lambda *args, **kwargs: HiddenState())
@@ -167,6 +185,12 @@ def registered():
 @pytest.mark.usefixtures("registered")
 def test_statistics_of_wrappers_are_part_of_it(tmp_path):
     assert_stopping_changes_nothing(tmp_path, "--env=wrapped", "--use_rnn=False")
+
+
+@pytest.mark.usefixtures("registered")
+def test_so_does_a_policy_that_looks_at_images(tmp_path):
+    flags = ("--env=images", "--use_rnn=False", "--encoder_conv_mlp_layers=8")
+    assert_stopping_changes_nothing(tmp_path, *flags)
 
 
 @pytest.mark.usefixtures("registered")
