@@ -47,7 +47,7 @@ class Run:
         """`result.json`; empty while there is none."""
         try:
             result = json.loads(self.folder.result.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return result if isinstance(result, dict) else {}
 
@@ -99,15 +99,22 @@ def _runs_below(top: Path, depth: int = 0) -> Iterator[Path]:
         return
     if depth == _DEEPEST:
         return
-    for entry in sorted(top.iterdir()):
+    for entry in _entries(top):
         if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
             yield from _runs_below(entry, depth + 1)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # somebody else's, or gone meanwhile
+        return []
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     """None for half a line: one that is being written, or that a full disk cut off."""
     try:
         parsed = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

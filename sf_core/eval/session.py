@@ -119,9 +119,7 @@ def asked(cfg: Config, name: str) -> Any:
     return cfg[name] if cfg.origin(name) in _ASKED else None
 
 
-def _session(
-    cfg: Config, plan: RunPlan, saved: SavedPolicy, policy: Policy, seed_asked: int, seed: int
-) -> EvalSession:
+def _session(cfg: Config, plan: RunPlan, saved: SavedPolicy, policy: Policy, seed_asked: int, seed: int) -> EvalSession:
     # nothing is read a second time: the run may replace its checkpoint meanwhile
     return EvalSession(cfg.replace("engine", seed=seed), plan, policy, saved.facts["env_steps"], seed_asked)
 

@@ -114,8 +114,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         saved = read_saved_policy(path)
         if not (path / OPTIMIZER_FILE).exists():
             raise DamagedCheckpointError(
-                f"checkpoint {path} is damaged: it has no {OPTIMIZER_FILE}; to train on from its weights, begin another "
-                f"run with --init_from={path}"
+                f"checkpoint {path} is damaged: it has no {OPTIMIZER_FILE}; to train on from its weights, begin "
+                f"another run with --init_from={path}"
             )
         tensors: dict[str, dict[str, Tensor]] = {SAMPLER_FILE: {}}
         for name in (OPTIMIZER_FILE, *({SAMPLER_FILE} & saved.facts["sha256"].keys())):
