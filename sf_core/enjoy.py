@@ -219,7 +219,7 @@ def _video_path(cfg: Config) -> Path:
 
 
 def _say_what_was_written(video: VideoWriter) -> None:
-    if video.num_frames:
+    if video.num_frames and video.path.exists():
         print(f"Wrote {video.num_frames} frames to {video.path}")
 
 

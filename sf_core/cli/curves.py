@@ -79,11 +79,17 @@ def curve_of(run: Run, metric: str) -> Curve | None:
     Where a run went back to a checkpoint, what it had done after that is left out.
     """
     points: list[tuple[float, float, float]] = []
+    at = "eval.env_steps" if metric.startswith("eval.") else "env_steps"  # those behind the checkpoint
     for line in run.metrics():
-        steps, seconds, value = (_number(_flat(line).get(key)) for key in ("env_steps", "seconds", metric))
+        flat = _flat(line)
+        steps, seconds, value = (_number(flat.get(key)) for key in (at, "seconds", metric))
         if steps is None or seconds is None:
             continue
-        while points and points[-1][0] >= steps:
+        while points and points[-1][0] > steps:
+            points.pop()
+        if points and points[-1][0] == steps:  # two reports of one moment, and perhaps only the first one has a value
+            if value is None:
+                continue
             points.pop()
         points.append((steps, seconds, np.nan if value is None else value))
     table = np.array([point for point in points if np.isfinite(point[2])], np.float64).reshape(-1, 3)

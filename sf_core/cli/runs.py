@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,7 +47,7 @@ class Run:
         """`result.json`; empty while there is none."""
         try:
             result = json.loads(self.folder.result.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return result if isinstance(result, dict) else {}
 
@@ -87,7 +88,9 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
         for path in found:
             name = path.relative_to(top).as_posix() if path != top else path.resolve().name
             runs.setdefault(path.resolve(), Run(name if len(folders) == 1 or path == top else path.as_posix(), path))
-    return sorted(runs.values(), key=lambda run: run.name)
+    times = Counter(run.name for run in runs.values())  # `a/pole b/pole` are two runs
+    named = [Run(run.path.as_posix(), run.path) if times[run.name] > 1 else run for run in runs.values()]
+    return sorted(named, key=lambda run: run.name)
 
 
 def _runs_below(top: Path, depth: int = 0) -> Iterator[Path]:
@@ -96,15 +99,22 @@ def _runs_below(top: Path, depth: int = 0) -> Iterator[Path]:
         return
     if depth == _DEEPEST:
         return
-    for entry in sorted(top.iterdir()):
+    for entry in _entries(top):
         if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
             yield from _runs_below(entry, depth + 1)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # somebody else's, or gone meanwhile
+        return []
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     """None for half a line: one that is being written, or that a full disk cut off."""
     try:
         parsed = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

@@ -72,13 +72,13 @@ def status_of(run: Run) -> dict[str, Any]:
         "path": str(run.path.absolute()),
         "state": state,
         "reason": result.get("reason") if newest is result else None,
-        "env": config.get("env"),
+        "env": None if config.get("env") is None else str(config["env"]),
         "seed": config.get("seed"),
-        "env_steps": newest.get("env_steps"),
+        "env_steps": _number(newest, "env_steps"),
         "done": _done(newest, config),
-        "reward_mean": newest.get("reward_mean"),
-        "fps": newest.get("fps"),
-        "seconds": newest.get("seconds"),
+        "reward_mean": _number(newest, "reward_mean"),
+        "fps": _number(newest, "fps"),
+        "seconds": _number(newest, "seconds"),
         "checkpoint": checkpoint.name if checkpoint else None,
         "checkpoint_age_s": _age_s(checkpoint),
         "report_age_s": _age_s(run.folder.metrics),
@@ -89,10 +89,15 @@ def status_of(run: Run) -> dict[str, Any]:
 def _done(newest: Mapping[str, Any], config: Mapping[str, Any]) -> float | None:
     """Fraction of the budget that is used up, by whichever limit comes first."""
     pairs = (("env_steps", "train_for_env_steps"), ("seconds", "train_for_seconds"))
-    parts = [
-        newest[used] / config[limit] for used, limit in pairs if newest.get(used) is not None and config.get(limit)
-    ]
+    numbers = [(_number(newest, used), _number(config, limit)) for used, limit in pairs]
+    parts = [used / limit for used, limit in numbers if used is not None and limit]
     return round(min(1.0, max(parts)), 4) if parts else None
+
+
+def _number(values: Mapping[str, Any], name: str) -> Any:
+    """A finite number, else None: the folder may be a stranger's."""
+    value = values.get(name)
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _newest_checkpoint(path: Path) -> Path | None:

@@ -240,7 +240,7 @@ def space_from_json(data: Mapping[str, Any]) -> Space[Any]:
             shape, dtype = tuple(int(size) for size in data["shape"]), np.dtype(data["dtype"])
             low, high = (_bound_from_json(data[bound], shape, dtype) for bound in ("low", "high"))
             return spaces.Box(low, high, shape=shape, dtype=dtype.type)
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AssertionError) as error:
         raise UsageError(f"this is not the description of a space: {type(error).__name__}: {error}") from error
     raise UsageError(f"this is not the description of a space: unknown type {kind!r}")
 

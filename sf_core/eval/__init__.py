@@ -35,16 +35,17 @@ def do_eval(cfg: Config) -> ExperimentStatus:
             there already.
     """
     from sf_core.eval.output import output_paths, print_table, write_outputs
+    from sf_core.runner.files.run_folder import finite
 
     paths = output_paths(cfg)
     measured = _measure(cfg)
-    write_outputs(paths, measured)
     if cfg.json:
-        print(json.dumps(measured.result()))
+        print(json.dumps(finite(measured.result()), allow_nan=False), flush=True)
     else:
         print_table(measured.result(), cfg)
-        for path in paths:
-            print(f"Wrote {path}")
+    write_outputs(paths, measured)
+    for path in () if cfg.json else paths:
+        print(f"Wrote {path}")
     return ExperimentStatus.SUCCESS
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sf_core.cfg.config import Config
+from sf_core.runner.files.run_folder import finite
 from sf_core.utils.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,12 +26,14 @@ def output_paths(cfg: Config) -> list[Path]:
     Raises:
         UsageError: one exists, has another ending than .csv and .json, or its folder cannot be written.
     """
-    paths = [Path(name).expanduser() for name in cfg.output]
+    paths = [Path(name).expanduser() for name in dict.fromkeys(cfg.output)]
     for path in paths:
         if path.suffix not in (".csv", ".json"):
             raise UsageError(f"--output={path} ends neither in .csv nor in .json; name it {path}.csv or {path}.json.")
         if not path.parent.is_dir():
             raise UsageError(f"--output={path}: there is no folder {path.parent}; make it first.")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UsageError(f"--output={path}: {path.parent} cannot be written to; name another folder.")
     if cfg.csv_folder_name:
         run = Path(cfg.train_dir).expanduser() / str(cfg.experiment)
         paths.append(run / cfg.csv_folder_name / f"eval_p{cfg.policy_index}.csv")
@@ -40,19 +44,31 @@ def output_paths(cfg: Config) -> list[Path]:
 
 
 def write_outputs(paths: Sequence[Path], measured: Measured) -> None:
-    """Write the result to each of the files; the ending decides the format."""
+    """Write the result to each of the files; the ending decides the format.
+
+    Raises:
+        UsageError: one cannot be written, which shows only now.
+    """
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
-                rows = measured.rows()
-                columns = dict.fromkeys(name for row in rows for name in row)  # in the order they appear
-                writer = csv.DictWriter(file, list(columns))
-                writer.writeheader()
-                writer.writerows(rows)
-            else:
-                json.dump({**measured.result(), "all_episodes": measured.rows()}, file, indent=1)
-                file.write("\n")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="") as file:
+                _write(file, path.suffix, measured)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written ({error.strerror}); the statistics are above.") from error
+
+
+def _write(file: TextIO, suffix: str, measured: Measured) -> None:
+    if suffix == ".csv":
+        rows = measured.rows()
+        columns = dict.fromkeys(name for row in rows for name in row)  # in the order they appear
+        writer = csv.DictWriter(file, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        result = {**measured.result(), "all_episodes": measured.rows()}
+        json.dump(finite(result), file, indent=1, allow_nan=False)
+        file.write("\n")
 
 
 def print_table(result: dict[str, Any], cfg: Config) -> None:

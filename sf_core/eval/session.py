@@ -6,7 +6,6 @@ plan, configuration. Does not know how it is played.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import numpy as np
 from sf_core.cfg.config import Config
 from sf_core.envs.create_env import create_agent_vector
 from sf_core.envs.timestep import AgentVector
-from sf_core.model.checkpoint_files import JSON_FILE, read_saved_policy
-from sf_core.model.loading import policy_from
+from sf_core.model.checkpoint_files import JSON_FILE, SavedPolicy, load_saved_policy, read_saved_policy
+from sf_core.model.loading import policy_from, policy_of
 from sf_core.model.policy import Policy
 from sf_core.plugins.manager import build_plan, get_manager
 from sf_core.plugins.plan import RunPlan
@@ -93,14 +92,10 @@ def open_session(cfg: Config) -> EvalSession:
     """
     manager = get_manager(tuple(cfg.plugins or ()), strict=bool(cfg.strict_plugins))
     plan = build_plan(cfg, manager)
-    policy = Policy.load(
-        _checkpoint_path(cfg),
-        device=cfg.device,
-        checkpoint_kind=cfg.load_checkpoint_kind,
-        plugins=tuple(cfg.plugins or ()),
-    )
+    saved = load_saved_policy(_checkpoint_path(cfg), cfg.load_checkpoint_kind)
+    policy = policy_of(Policy, saved, cfg.device, tuple(cfg.plugins or ()))
     seed = asked(cfg, "seed") or 0
-    return _session(cfg, plan, policy, seed, evaluation_seed(seed))
+    return _session(cfg, plan, saved, policy, seed, evaluation_seed(seed))
 
 
 def open_session_of_run(cfg: Config, plan: RunPlan, checkpoint: Path) -> EvalSession:
@@ -108,8 +103,9 @@ def open_session_of_run(cfg: Config, plan: RunPlan, checkpoint: Path) -> EvalSes
 
     Its episodes are not those of `sf-eval`: what is chosen by them can be measured anew by others.
     """
-    policy = policy_from(Policy, read_saved_policy(checkpoint), plan.model, cfg.device)
-    return _session(cfg, plan, policy, int(cfg.seed), evaluation_seed(int(cfg.seed), 1))
+    saved = read_saved_policy(checkpoint)
+    policy = policy_from(Policy, saved, plan.model, cfg.device)
+    return _session(cfg, plan, saved, policy, int(cfg.seed), evaluation_seed(int(cfg.seed), 1))
 
 
 def evaluation_seed(*numbers: int) -> int:
@@ -123,10 +119,9 @@ def asked(cfg: Config, name: str) -> Any:
     return cfg[name] if cfg.origin(name) in _ASKED else None
 
 
-def _session(cfg: Config, plan: RunPlan, policy: Policy, seed_asked: int, seed: int) -> EvalSession:
-    assert policy.checkpoint is not None
-    facts = json.loads((policy.checkpoint / JSON_FILE).read_text(encoding="utf-8"))
-    return EvalSession(cfg.replace("engine", seed=seed), plan, policy, int(facts.get("env_steps") or 0), seed_asked)
+def _session(cfg: Config, plan: RunPlan, saved: SavedPolicy, policy: Policy, seed_asked: int, seed: int) -> EvalSession:
+    # nothing is read a second time: the run may replace its checkpoint meanwhile
+    return EvalSession(cfg.replace("engine", seed=seed), plan, policy, saved.facts["env_steps"], seed_asked)
 
 
 def _checkpoint_path(cfg: Config) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
 _MIN_SIDE = 180
@@ -45,7 +46,11 @@ class VideoWriter:
         return self._encoder.path if self._encoder else self._path
 
     def write(self, frame: np.ndarray) -> None:
-        """Add one RGB frame, shape [H, W, 3], uint8."""
+        """Add one RGB frame, shape [H, W, 3], uint8.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
         frame = enlarge(np.ascontiguousarray(frame, dtype=np.uint8))
         if self._encoder is None:
             self._encoder = self._open(frame)
@@ -88,7 +93,10 @@ class _Ffmpeg:
         next(self._stream)  # starts the generator
 
     def write(self, frame: np.ndarray) -> None:
-        self._stream.send(frame)
+        try:
+            self._stream.send(frame)
+        except OSError as error:  # ffmpeg has ended: a full disk, a folder that it may not write to
+            raise UsageError(f"{self.path} cannot be written; ffmpeg says why above.") from error
 
     def close(self) -> None:
         self._stream.close()

@@ -112,8 +112,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         saved = read_saved_policy(path)
-        for counter in ("policy_version", "env_steps"):
-            int(saved.facts[counter])
+        if not (path / OPTIMIZER_FILE).exists():
+            raise DamagedCheckpointError(
+                f"checkpoint {path} is damaged: it has no {OPTIMIZER_FILE}; to train on from its weights, begin "
+                f"another run with --init_from={path}"
+            )
         tensors: dict[str, dict[str, Tensor]] = {SAMPLER_FILE: {}}
         for name in (OPTIMIZER_FILE, *({SAMPLER_FILE} & saved.facts["sha256"].keys())):
             data = (path / name).read_bytes()

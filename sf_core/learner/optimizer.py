@@ -94,7 +94,9 @@ def restore_optimizer(
                 f"The checkpoint's optimizer state {full_name!r} does not fit this model; "
                 "resume with the model's own configuration or start another --experiment."
             )
-        state.setdefault(index[param], {})[kind] = tensor.clone()
+        # in the parameter's memory order, such as channels_last: fused optimizers go through the memory of both at once
+        like = torch.empty_like(param, dtype=tensor.dtype, device="cpu") if kind != "step" else torch.empty_like(tensor)
+        state.setdefault(index[param], {})[kind] = like.copy_(tensor)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

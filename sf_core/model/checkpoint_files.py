@@ -31,6 +31,7 @@ _UNREADABLE = (
     KeyError,
     TypeError,
     AttributeError,
+    OverflowError,
     RecursionError,
     safetensors.SafetensorError,
 )
@@ -108,6 +109,8 @@ def read_saved_policy(folder: Path) -> SavedPolicy:
         checksum = checksums.get(MODEL_FILE)
         if checksum is not None and checksum != hashlib.sha256(data).hexdigest():
             raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {MODEL_FILE} is not what its checksum says")
+        for counter in ("policy_version", "env_steps"):
+            facts[counter] = int(facts.get(counter) or 0)
         return SavedPolicy(folder, facts, safetensors.torch.load(data))
     except DamagedCheckpointError:
         raise

@@ -27,7 +27,11 @@ _Policy = TypeVar("_Policy", bound=Policy)
 
 def load_policy(cls: type[_Policy], path: str | Path, device: str, kind: str, plugins: Sequence[str]) -> _Policy:
     """What `Policy.load` does; see there."""
-    saved = load_saved_policy(path, kind)
+    return policy_of(cls, load_saved_policy(path, kind), device, plugins)
+
+
+def policy_of(cls: type[_Policy], saved: SavedPolicy, device: str, plugins: Sequence[str]) -> _Policy:
+    """The policy that a checkpoint holds, built from components of the names that it has."""
     return policy_from(cls, saved, _plan_of(saved, plugins), device)
 
 
@@ -42,7 +46,7 @@ def policy_from(cls: type[_Policy], saved: SavedPolicy, plan: ModelPlan, device:
             build_actor_critic(plan, cfg, observation_space, action_space),
             action_space,
             observation_space,
-            policy_version=int(saved.facts.get("policy_version", 0)),
+            policy_version=saved.facts["policy_version"],
             device=choose_device(device),
             env_name=str(saved.facts.get("env", "")),
         )

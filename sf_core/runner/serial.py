@@ -114,8 +114,11 @@ class SerialRunner:
 
     def _mark(self) -> None:
         """This is a moment from which the run can go on, unless a part of a dataset is waiting."""
-        if self.parts.resume_point is not None and self.parts.slots.count(SlotState.READY) == 0:
-            self.parts.resume_point.mark()
+        if self.parts.resume_point is not None:
+            if self.parts.slots.count(SlotState.READY) == 0:
+                self.parts.resume_point.mark()
+            else:  # the last such moment is of older weights
+                self.parts.resume_point.forget()
 
     def _collect(self, stop_signal: StopSignal) -> bool:
         """One rollout of every agent; False when interrupted, in which case its slots are given back."""
@@ -130,7 +133,7 @@ class SerialRunner:
             if request.t == self.cfg.rollout:
                 slots.submit(claimed)
                 clock.start("other")
-                self.records.collected(worker.finished_episodes(), worker.num_agents * self.cfg.rollout)
+                self.records.collected((), worker.num_agents * self.cfg.rollout)
                 return True
             clock.start("env")
             request = self._attributed(worker.advance, 0, request.t)
@@ -149,8 +152,12 @@ class SerialRunner:
             raise EnvError(f"env {env.name!r} ({env.owner}) failed: {describe_error(error)}") from error
 
     def _train_iteration(self) -> None:
-        """Take a dataset, train on it, publish the new weights."""
+        """Take a dataset, train on it, publish the new weights.
+
+        Its episodes are counted now: a run that is interrupted before plays them again when it goes on.
+        """
         parts, clock = self.parts, self._clock
+        self.records.collected(parts.worker.finished_episodes(), 0)
         clock.start("learner")
         parts.threads.use_for_learner()
         taken = parts.slots.take(parts.rollouts_per_dataset)

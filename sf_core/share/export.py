@@ -19,7 +19,8 @@ from sf_core import __version__
 from sf_core.cfg.groups.sampling import ENVIRONMENT
 from sf_core.cfg.options import core_options
 from sf_core.envs.spaces import space_to_json
-from sf_core.model.checkpoint_files import read_saved_policy
+from sf_core.model.checkpoint_files import SavedPolicy, load_saved_policy
+from sf_core.model.loading import policy_of
 from sf_core.model.policy import Policy
 from sf_core.runner.files.run_folder import write_json
 from sf_core.share.exported_step import ExportedStep, logits_layout
@@ -73,8 +74,8 @@ def export(
         for taken in (path, description):
             if taken.exists():
                 raise UsageError(f"{taken} is there already; name another file with --output, or add --overwrite")
-    policy = Policy.load(source, device="cpu", checkpoint_kind=checkpoint_kind, plugins=plugins)
-    assert policy.checkpoint is not None  # it was loaded from one
+    saved = load_saved_policy(source, checkpoint_kind)  # read once: the run may replace its checkpoint meanwhile
+    policy = policy_of(Policy, saved, "cpu", plugins)
     partial = path.with_name(f".partial_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def export(
                 f"what was exported as {format_name} differs from the policy by {parity.largest:.2g} in {worst} "
                 f"(--tolerance={tolerance:g}), so it was not kept"
             )
-        facts = _description(policy, format_name, path, hashlib.sha256(partial.read_bytes()).hexdigest(), parity)
+        facts = _description(policy, saved, format_name, path, hashlib.sha256(partial.read_bytes()).hexdigest(), parity)
         partial.replace(path)
         write_json(description, facts)
     except OSError as error:
@@ -101,7 +102,7 @@ def export(
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    return Exported(path, description, policy.checkpoint, parity)
+    return Exported(path, description, saved.path, parity)
 
 
 def _example(policy: Policy) -> dict[str, torch.Tensor]:
@@ -110,9 +111,9 @@ def _example(policy: Policy) -> dict[str, torch.Tensor]:
     return named_inputs(observation, torch.zeros(num_rows, policy.rnn_size))
 
 
-def _description(policy: Policy, format_name: str, path: Path, sha256: str, parity: Parity) -> dict[str, Any]:
-    assert policy.checkpoint is not None
-    saved = read_saved_policy(policy.checkpoint).facts
+def _description(
+    policy: Policy, saved: SavedPolicy, format_name: str, path: Path, sha256: str, parity: Parity
+) -> dict[str, Any]:
     named = ExportedStep(policy)
     described = {name: {"shape": ["N", *shape], "dtype": dtype} for name, (dtype, shape) in parity.signature.items()}
     return {
@@ -125,11 +126,11 @@ def _description(policy: Policy, format_name: str, path: Path, sha256: str, pari
         "action_logits": logits_layout(policy.layout),
         "observation_space": space_to_json(policy.observation_space),
         "action_space": space_to_json(policy.action_space),
-        "env": _of_env(saved["config"]),
+        "env": _of_env(saved.facts["config"]),
         "trained": {
-            "checkpoint": policy.checkpoint.name,
+            "checkpoint": saved.path.name,
             "policy_version": policy.policy_version,
-            "env_steps": saved.get("env_steps"),
+            "env_steps": saved.facts["env_steps"],
         },
         "largest_difference": parity.difference,
         "versions": {"sf-core": __version__, "torch": str(torch.__version__)},

@@ -149,7 +149,7 @@ def pull(api: HubApi, repository: str, folder: Path, revision: str | None = None
         UsageError: the folder exists or cannot be made.
         HubError: the hub refused, or the repository holds no run that can be read; nothing is left behind.
     """
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} is there already; name the run with --experiment, or choose another --train_dir")
     with _asking(f"{repository} could not be looked at"):
         info = api.model_info(repository, revision=revision, files_metadata=True)
@@ -176,7 +176,10 @@ def pull(api: HubApi, repository: str, folder: Path, revision: str | None = None
         except UsageError as error:
             raise HubError(f"{repository} is not taken: {str(error).replace(f'{staging}/', '')}") from error
         write_json(staging / ORIGIN_FILE, _origin(repository, revision, commit, checksums))
-        staging.rename(folder)
+        try:
+            staging.rename(folder)
+        except OSError as error:  # somebody made it meanwhile
+            raise UsageError(f"{folder} cannot be made ({error.strerror}); name the run with --experiment") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Pulled(folder, commit, files, left)

@@ -76,6 +76,27 @@ def test_every_episode_is_written_with_its_seed_and_statistics(sf_eval, tmp_path
     assert (train_dir / "exp" / "tables" / "eval_p0.csv").read_text() == table.read_text()
 
 
+def test_what_cannot_be_written_after_all_costs_no_result(sf_eval, tmp_path, monkeypatch, train_dir):
+    file = tmp_path / "result.json"
+    assert sf_eval("--episodes=2", f"--output={file},{file}")[0] == 0  # named twice, written once
+    (train_dir / "exp" / "in_the_way").touch()
+    code, out, error = sf_eval("--episodes=2", "--csv_folder_name=in_the_way", "--json")
+    assert (code, json.loads(out)["episodes"]) == (2, 2)
+    assert "eval_p0.csv cannot be written" in error
+    monkeypatch.setattr("sf_core.eval.output.os.access", lambda path, mode: False)
+    code, out, error = sf_eval("--episodes=2", f"--output={tmp_path / 'other.csv'}")
+    assert (code, out) == (2, "")
+    assert "cannot be written to; name another folder" in error
+
+
+def test_what_is_no_number_is_null_in_json(sf_eval, tmp_path, monkeypatch):
+    monkeypatch.setattr("sf_core.eval.measure.Evaluation.extra_stats", {"share": float("nan")})
+    result = tmp_path / "null.json"
+    out = sf_eval("--episodes=2", "--json", f"--output={result}")[1]
+    assert '"extra_stats": {"share": null}' in out
+    assert "NaN" not in result.read_text()
+
+
 def test_nothing_is_overwritten_and_nothing_played_for_it(sf_eval, tmp_path):
     there = tmp_path / "there.csv"
     there.write_text("precious")

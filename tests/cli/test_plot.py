@@ -38,6 +38,21 @@ def test_a_run_that_went_back_to_a_checkpoint_is_one_curve(tmp_path):
     assert curve.seconds.tolist() == [20, 40]
 
 
+def test_evaluations_are_drawn_at_the_steps_of_their_checkpoints_the_last_one_too(tmp_path):
+    first, last = ({"env_steps": steps, "reward_mean": steps / 10} for steps in (100, 300))
+    # the last one comes when the goal is reached, and the last report of all follows it
+    a_run(tmp_path, "run", lines=[line(100), line(200, eval=first), line(300), line(300, eval=last), line(300)])
+    (curve,) = curves_of(tmp_path, "eval.reward_mean")
+    assert (curve.env_steps.tolist(), curve.value.tolist()) == ([100, 300], [10.0, 30.0])
+
+
+def test_two_runs_of_one_name_are_two_curves(tmp_path):
+    folders = [a_run(tmp_path / place, "pole", lines=[line(100, value)]) for place, value in (("a", 1.0), ("b", 2.0))]
+    runs = find_runs([str(folder) for folder in folders])
+    assert [run.name for run in runs] == [folder.as_posix() for folder in folders]
+    assert [curve_of(run, "reward_mean").value.tolist() for run in runs] == [[1.0], [2.0]]
+
+
 def test_numbers_inside_of_others_have_a_dot_in_their_name(tmp_path):
     a_run(tmp_path, "run", lines=[line(100, policy_lag={"mean": 1.5})])
     (curve,) = curves_of(tmp_path, "policy_lag.mean")

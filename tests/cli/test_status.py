@@ -79,6 +79,34 @@ def test_the_table_is_readable_and_says_what_went_wrong(train_dir, capsys):
     assert lines[-1] == "5 runs: 2 died, 1 failed, 1 finished, 1 interrupted"
 
 
+@pytest.mark.parametrize("junk", ['"many"', "[1]", "{}", "1e999", "null"])
+def test_what_is_no_number_is_not_known(tmp_path, capsys, junk):
+    run = a_run(tmp_path, "run", result={"status": "success"}, env=["a", "b"])
+    numbers = dict.fromkeys(("env_steps", "seconds", "fps", "reward_mean"), "junk")
+    (run / "result.json").write_text(json.dumps({"status": "success", **numbers}).replace('"junk"', junk))
+    assert {entries(capsys, tmp_path)["run"][name] for name in (*numbers, "done")} == {None}
+    assert main([str(tmp_path)]) == 0
+
+
+def test_files_of_a_stranger_and_folders_of_somebody_else_are_no_obstacle(tmp_path, capsys, monkeypatch):
+    run = a_run(tmp_path, "run", lines=[line(100)])
+    deep = "[" * 100_000 + "]" * 100_000
+    (run / "result.json").write_text(deep)
+    (run / ".running").write_text(deep)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(deep + "\n")
+    (tmp_path / "private").mkdir()
+    iterdir = Path.iterdir
+
+    def only_mine(folder):
+        if folder.name == "private":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", only_mine)
+    assert entries(capsys, tmp_path).keys() == {"run"}
+
+
 def test_half_a_line_at_the_end_is_not_yet_a_report(tmp_path, capsys):
     folder = a_run(tmp_path, "run", lines=[line(100), line(200)])
     with (folder / "metrics.jsonl").open("a") as file:

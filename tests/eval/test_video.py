@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from sf_core.eval.video import VideoWriter, enlarge, unused_path
+from sf_core.utils.errors import UsageError
 
 
 def frames(count, height=50, width=80):
@@ -67,6 +68,18 @@ def test_a_gif_is_streamed_with_its_own_colours(tmp_path):
         assert image.info["duration"] == 50
     red_share = [float((frame[..., 0] > 128).mean()) for frame in shown]
     assert red_share == pytest.approx([(index + 1) / 6 for index in range(6)], abs=0.03)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # imageio leaves a pipe open
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_what_cannot_be_written_is_one_sentence(tmp_path, name):
+    def write():
+        with VideoWriter(tmp_path / "nowhere" / name, 30) as video:
+            for _ in range(200):  # until ffmpeg has ended
+                video.write(np.zeros((400, 600, 3), np.uint8))
+
+    with pytest.raises(UsageError, match="cannot be written"):
+        write()
 
 
 def test_a_name_that_is_taken_is_counted_up(tmp_path):

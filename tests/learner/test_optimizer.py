@@ -138,6 +138,29 @@ def test_state_of_another_model_is_refused(tensors):
         restore_optimizer(optimizer_of(net), names_of(net), tensors)
 
 
+@pytest.mark.parametrize("name", ["adam", "lamb"])
+def test_restored_state_has_the_memory_order_of_its_parameter(name):
+    def images():
+        torch.manual_seed(0)
+        return torch.nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)
+
+    def step(net, optimizer, seed):
+        set_gradients(net, seed)
+        net.weight.grad = net.weight.grad.contiguous(memory_format=torch.channels_last)  # as backward leaves it
+        guarded_step(optimizer, torch.tensor(True))
+
+    net, copy = images(), images()
+    optimizer, restored = optimizer_of(net, name), optimizer_of(copy, name)
+    step(net, optimizer, 1)
+    copy.load_state_dict(net.state_dict())
+    tensors = optimizer_tensors(optimizer, names_of(net))
+    restore_optimizer(restored, names_of(copy), {key: x.contiguous().clone() for key, x in tensors.items()})  # as saved
+    step(net, optimizer, 2)
+    step(copy, restored, 2)
+    assert torch.equal(net.weight, copy.weight)
+    assert restored.state[copy.weight]["exp_avg"].stride() == copy.weight.stride()
+
+
 def test_gradients_are_scaled_to_the_largest_norm_and_the_norm_before_is_returned():
     # 0.weight has 12 entries, 0.bias 4, 1.weight 8: 24 ones, norm sqrt(24)
     net = model()

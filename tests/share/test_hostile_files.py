@@ -122,6 +122,17 @@ def test_malformed_json_is_refused_in_a_sentence(run_of, capsys, name, data):
     assert refusals(run, capsys) >= 2
 
 
+@pytest.mark.parametrize("number", ["1e999", '"many"', "[7]"])
+@pytest.mark.parametrize("name", ["policy_version", "env_steps"])
+def test_a_checkpoint_that_does_not_say_how_old_it_is_is_refused_in_a_sentence(run_of, capsys, name, number):
+    run = run_of()
+    path = run / CHECKPOINT / "checkpoint.json"
+    facts = json.loads(path.read_text())
+    facts["sha256"] = {}
+    path.write_text(json.dumps({**facts, name: "number"}).replace('"number"', number))
+    assert refusals(run, capsys, most=2) == 2
+
+
 def test_a_checkpoint_names_code_and_none_is_imported(run_of, trap, trace, capsys):
     run = run_of()
     path = run / CHECKPOINT / "checkpoint.json"

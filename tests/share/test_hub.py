@@ -131,6 +131,24 @@ def test_a_run_that_is_there_is_not_overwritten(run, hub, capsys):
     assert hub.asked_for == []
 
 
+def test_neither_is_one_that_somebody_makes_meanwhile_nor_a_link(run, hub, capsys, monkeypatch):
+    assert push(run) == 0
+    (run.parent / "link").symlink_to("nowhere")
+    assert pull(run, "--experiment=link") == 2
+    download = hub.hf_hub_download
+
+    def while_another_does(*args, **kwargs):
+        (run.parent / "new").mkdir(exist_ok=True)
+        (run.parent / "new" / "precious").touch()
+        return download(*args, **kwargs)
+
+    monkeypatch.setattr(hub, "hf_hub_download", while_another_does)
+    assert pull(run, "--experiment=new") == 2
+    assert "new cannot be made" in capsys.readouterr().err
+    assert [path.name for path in (run.parent / "new").iterdir()] == ["precious"]
+    assert not list(run.parent.glob(".pulling*"))
+
+
 @pytest.mark.parametrize("name", ["../elsewhere", "..", "a/b"])
 def test_a_run_is_not_put_anywhere_else(run, hub, name, capsys):
     assert push(run) == 0

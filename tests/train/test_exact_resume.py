@@ -155,8 +155,26 @@ class HiddenState(gymnasium.Env):
         return self.hidden.uniform(-1, 1, 2).astype(np.float32)
 
 
+class Images(gymnasium.Env):
+    """Images of noise, which a convolution looks at."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (2, 36, 36), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._look(), {}
+
+    def step(self, action):
+        return self._look(), float(self.np_random.normal()), self.np_random.random() < 0.1, False, {}
+
+    def _look(self):
+        return self.np_random.integers(0, 256, (2, 36, 36)).astype(np.uint8)
+
+
 @pytest.fixture
 def registered():
+    register_env("images", lambda *args, **kwargs: Images())
     register_env("wrapped", make_wrapped)
     register_env("vector", make_wrapped, vector_factory=make_vector)
     register_env("hidden", lambda *args, **kwargs: HiddenState())
@@ -167,6 +185,12 @@ def registered():
 @pytest.mark.usefixtures("registered")
 def test_statistics_of_wrappers_are_part_of_it(tmp_path):
     assert_stopping_changes_nothing(tmp_path, "--env=wrapped", "--use_rnn=False")
+
+
+@pytest.mark.usefixtures("registered")
+def test_so_does_a_policy_that_looks_at_images(tmp_path):
+    flags = ("--env=images", "--use_rnn=False", "--encoder_conv_mlp_layers=8")
+    assert_stopping_changes_nothing(tmp_path, *flags)
 
 
 @pytest.mark.usefixtures("registered")
@@ -220,3 +244,23 @@ def test_episodes_that_are_too_long_are_not_kept(tmp_path, monkeypatch, caplog):
     train(tmp_path, *flags, iterations=4)
     assert "New episodes begin: the checkpoint does not say where they were" in caplog.text
     assert result_of(tmp_path)["resumed_exactly"] is False
+
+
+def test_an_interruption_between_two_rollouts_of_a_dataset_counts_no_episode_twice(tmp_path):
+    # an iteration is two rounds of 16 steps: the interruption comes in the second round of the third one
+    flags = ("--env=CartPole-v1", "--use_rnn=False", "--batch_size=128", "--train_for_env_steps=768")
+    whole = train(tmp_path / "whole", *flags)
+    halves = train(tmp_path / "halves", *flags, interrupt_at_step=2 * 32 + 26)
+    halves += train(tmp_path / "halves", *flags)
+    assert_same_numbers(whole, halves)
+    assert last_report(tmp_path / "whole") == last_report(tmp_path / "halves")
+
+
+def test_where_the_envs_stood_is_not_kept_beside_newer_weights(tmp_path):
+    # serial mode that the engine chose takes numbers that leave a part of a dataset over: 3 envs, 4 rollouts
+    argv = ["--env=CartPole-v1", *SMALL, "--num_envs_per_worker=3", f"--train_dir={tmp_path}", "--use_rnn=False"]
+    argv += ["--serial_mode=False", "--worker_num_splits=1", f"--train_for_env_steps={DATASET}"]
+    parser, _ = parse_sf_args(argv)
+    cfg = parse_full_cfg(parser, argv).replace("engine", serial_mode=True)
+    assert make_runner(cfg).run() is ExperimentStatus.SUCCESS
+    assert set(files_of(tmp_path)) == {"model.safetensors", "optimizer.safetensors"}

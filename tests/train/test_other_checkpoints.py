@@ -137,6 +137,14 @@ def test_a_damaged_checkpoint_is_passed_over_and_without_any_the_run_does_not_be
     assert "can be read; put an intact one there" in refusal(copy)
 
 
+def test_weights_without_an_optimizer_are_for_another_run(copy, caplog):
+    checkpoint = checkpoint_of(copy)
+    (checkpoint / "optimizer.safetensors").unlink()  # as in a run that was fetched from the hub
+    assert "can be read" in refusal(copy)
+    assert f"begin another run with --init_from={checkpoint}" in caplog.text
+    make_runner(parse(copy, "--experiment=further", f"--init_from={checkpoint}")).parts.worker.close()
+
+
 def test_a_checkpoint_that_says_nonsense_is_refused_in_a_sentence(copy):
     facts = checkpoint_of(copy) / "checkpoint.json"
     for nonsense in ({"random_state": []}, {"episodes": 3}, {"lr": None}, {"counters": {"a": "b"}}):
@@ -146,6 +154,30 @@ def test_a_checkpoint_that_says_nonsense_is_refused_in_a_sentence(copy):
         facts.write_text(json.dumps(saved))
         assert "cannot be continued" in refusal(copy)
         facts.write_text(text)
+
+
+def test_what_was_best_by_another_metric_is_no_bound(copy):
+    facts = checkpoint_of(copy) / "checkpoint.json"
+    saved = {**json.loads(facts.read_text()), "best_performance": 1e6}
+    saved["sha256"].pop("checkpoint.json", None)
+    facts.write_text(json.dumps(saved))
+    shutil.copytree(copy, copy / "same")
+    train(copy / "same", "--save_best_after=0", iterations=4)
+    assert not list((copy / "same" / "exp" / "checkpoint_p0").glob("best_*"))
+    train(copy, "--save_best_after=0", "--save_best_metric=len", iterations=4)
+    assert len(list((copy / "exp" / "checkpoint_p0").glob("best_*_len_*"))) == 1
+
+
+def test_a_result_that_a_killed_process_left_behind_is_not_taken_for_that_of_the_run(copy):
+    result = copy / "exp" / "result.json"
+    told = result.read_text()
+    train(copy)  # it was over before
+    assert result.read_text() == told
+    train(copy, iterations=4)
+    result.write_text(told.replace("success", "interrupted"))  # as if that had been killed when it had saved
+    train(copy, iterations=4)
+    now = json.loads(result.read_text())
+    assert (now["status"], now["env_steps"]) == ("success", 4 * DATASET)
 
 
 # ---- --init_from ----

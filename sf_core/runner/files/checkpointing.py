@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sf_core.cfg.checks import EVAL_REWARD
 from sf_core.cfg.config import Config
 from sf_core.runner.processes.messages import Restored, Saved, SaveRequest
 from sf_core.runner.reports.statistics import EpisodeStatistics
@@ -62,6 +63,7 @@ class CheckpointSchedule:
         self._learner = learner
         self._counted = counted
         self._best = -math.inf
+        self._warned = False
         self._last_version = -1
         now = time.monotonic()
         self._due_s = {
@@ -142,8 +144,17 @@ class CheckpointSchedule:
 
     def _save_best(self, episodes: EpisodeStatistics, seconds: float, report: Callable[[Path], None]) -> None:
         metric = self._cfg.save_best_metric
+        if self._learner.env_steps < self._cfg.save_best_after or metric == EVAL_REWARD:
+            return
         value = episodes.mean(metric)
-        if self._learner.env_steps < self._cfg.save_best_after or not value > self._best + _LEAST_IMPROVEMENT:
+        if episodes.num_episodes and metric not in (reported := episodes.spreads()) and not self._warned:
+            self._warned = True
+            log.warning(
+                "No episode has reported %s so far (--save_best_metric), so no checkpoint is the best; there are %s.",
+                metric,
+                ", ".join(reported),
+            )
+        if not value > self._best + _LEAST_IMPROVEMENT:
             return
         before, self._best = self._best, value
 

@@ -58,6 +58,10 @@ class ResumePoint:
         self._envs.mark()
         self._marked = _Mark(self._group.state(), self._inference.rnn_state, RandomState.now(self._generators))
 
+    def forget(self) -> None:
+        """Since the last such moment the learner has moved on, and the two do not belong together any more."""
+        self._marked = None
+
     def added_to(self, state: LearnerState) -> LearnerState:
         """`state` with where the sampler stood at the last mark, if that can be said."""
         episodes = self._envs.saved_episodes()

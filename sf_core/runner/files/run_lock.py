@@ -76,7 +76,7 @@ def holder_of(directory: Path) -> dict[str, Any]:
     """Process id, host and begin of who trains in `directory`, or did until it died; empty after an orderly end."""
     try:
         holder = json.loads((directory / FILE_NAME).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}
 

@@ -92,7 +92,7 @@ class LearnerFiles:
                 path=path,
                 policy_version=checkpoint.policy_version,
                 seconds=float(facts.get("seconds") or 0.0),
-                best_performance=facts.get("best_performance"),
+                best_performance=facts.get("best_performance") if _same_metric(facts, cfg) else None,
                 episodes=dict(facts.get("episodes") or {}),
                 counters={str(name): int(count) for name, count in (facts.get("counters") or {}).items()},
                 exact_so_far=facts.get("resumed_exactly") is not False,
@@ -145,3 +145,9 @@ class LearnerFiles:
 
     def wait_for_saves(self) -> None:
         """Nothing: whatever was asked for is on disk."""
+
+
+def _same_metric(facts: Mapping[str, Any], cfg: Config) -> bool:
+    """What was best by another metric says nothing about this one."""
+    before = (facts.get("config") or {}).get("save_best_metric", cfg.save_best_metric)
+    return bool(before == cfg.save_best_metric)

@@ -7,6 +7,7 @@ Knows nothing of how experience is collected or policies improved.
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -212,7 +213,7 @@ class RunRecords:
         report = self._report(extra)
         self._display.show(report)
         # a run that was over before it was started again stays as it was
-        if self._num_iterations or not (self._continues and self._folder.result.exists()):
+        if self._num_iterations or not (self._continues and self._is_told(report)):
             try:
                 write_json(self._folder.result, self._result(status, reason, report))
             except OSError as error:
@@ -229,6 +230,14 @@ class RunRecords:
             log.info(report.bottleneck)
         log.info("%s: %s", status.name.capitalize(), reason)
         return status
+
+    def _is_told(self, report: Report) -> bool:
+        """Whether `result.json` is of this state, and not of an earlier one that a killed process has left behind."""
+        try:
+            told = json.loads(self._folder.result.read_text(encoding="utf-8"))
+            return bool(told["policy_version"] == report.policy_version)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _training_ended(self) -> None:
         """What is still waited for, evaluations for example, is no time of training."""

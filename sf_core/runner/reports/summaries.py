@@ -6,8 +6,10 @@ Knows nothing of how the numbers came about.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -135,41 +137,71 @@ class SummaryWriter:
     """Writes reports of one policy to TensorBoard and to `metrics.jsonl`."""
 
     def __init__(self, folder: RunFolder, policy_id: int, flush_interval_s: float) -> None:
-        directory = folder.summaries(policy_id)
-        directory.mkdir(parents=True, exist_ok=True)
-        self._events = EventFileWriter(str(directory), flush_secs=max(1, int(flush_interval_s)))
-        self._metrics = folder.metrics.open("a", encoding="utf-8")
+        self._directory = folder.summaries(policy_id)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._flush_s = max(1, int(flush_interval_s))
+        self._events: EventFileWriter | None = self._event_file()
+        self._metrics = folder.metrics.open("ab", buffering=0)
         self._warned = False
 
+    def _event_file(self) -> EventFileWriter:
+        return EventFileWriter(str(self._directory), flush_secs=self._flush_s)
+
     def write(self, report: Report) -> None:
-        """One report: scalars at x = env steps, and one flushed line. A full disk is a warning, once."""
+        """One report: scalars at x = env steps, and one flushed line.
+
+        What a full disk does not take is left out, with one warning; once there is room again, reports go on.
+        """
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in report.scalars().items()]
         if report.policy_lag.histogram:
             values.append(Summary.Value(tag="train/policy_lag", histo=_histogram(report.policy_lag)))
         event = Event(wall_time=time.time(), step=report.env_steps, summary=Summary(value=values))
         line = json.dumps(finite(report.to_json()), allow_nan=False) + "\n"
         with self._training_goes_on():
-            self._events.add_event(event)
-            self._metrics.write(line)
-            self._metrics.flush()
+            self._append(line.encode())
+            self._add(event)  # where there was room for the line
+            if self._warned:
+                log.info("Metrics are written again.")
+            self._warned = False
 
     def write_scalars(self, scalars: Mapping[str, float], env_steps: int) -> None:
         """Scalars of their own, at other env steps than the reports."""
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if math.isfinite(value)]
         with self._training_goes_on():
-            self._events.add_event(Event(wall_time=time.time(), step=env_steps, summary=Summary(value=values)))
+            self._add(Event(wall_time=time.time(), step=env_steps, summary=Summary(value=values)))
 
     def forget_after(self, env_steps: int) -> None:
         """Have TensorBoard leave out what earlier event files say of later steps: they are done again."""
         start = Event(wall_time=time.time(), step=env_steps + 1, session_log=SessionLog(status=SessionLog.START))
         with self._training_goes_on():
-            self._events.add_event(start)
+            self._add(start)
 
     def close(self) -> None:
         """Flush and close both files."""
         for file in (self._events, self._metrics):
             with self._training_goes_on():
-                file.close()
+                if file is not None:
+                    file.close()
+
+    def _append(self, line: bytes) -> None:
+        """A line as a whole or not at all."""
+        end = self._metrics.seek(0, os.SEEK_END)
+        try:
+            if self._metrics.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._metrics.truncate(end)
+            raise
+
+    def _add(self, event: Event) -> None:
+        """A writer of events that has failed fails for ever, and its file may end in half an event: another follows."""
+        if self._events is None:
+            self._events = self._event_file()
+        try:
+            self._events.add_event(event)
+        except OSError:
+            self._events = None
+            raise
 
     @contextmanager
     def _training_goes_on(self) -> Iterator[None]:

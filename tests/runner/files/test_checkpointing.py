@@ -91,6 +91,21 @@ def test_the_best_is_looked_at_every_so_many_seconds_after_so_many_env_steps_and
     assert run.schedule.is_saved
 
 
+def test_a_metric_that_no_episode_reports_is_one_warning_with_those_there_are(clock, caplog):
+    run = Run(clock, save_best_every_sec=1, save_best_after=3000, save_best_metric="rewrad")
+    assert run.iterations(2, reward=1.0) == [[], []]
+    assert not caplog.text
+    assert run.iterations(4, reward=1.0) == [[]] * 4
+    assert [record.message for record in caplog.records] == [
+        "No episode has reported rewrad so far (--save_best_metric), so no checkpoint is the best; "
+        "there are reward, len."
+    ]
+    caplog.clear()
+    of_evaluations = {"save_best_metric": "eval_reward", "eval_every_env_steps": 1000}
+    assert not any(Run(clock, save_best_after=0, **of_evaluations).iterations(9, reward=1.0))
+    assert not caplog.text
+
+
 def test_what_a_full_disk_refused_is_tried_again(clock):
     run = Run(clock, save_best_every_sec=1, save_best_after=0, save_every_sec=2)
     run.learner.disk_full = True

@@ -1,4 +1,5 @@
 import json
+import logging
 import math
 
 import pytest
@@ -86,25 +87,42 @@ def test_every_report_is_a_flushed_line_and_tensorboard_scalars_at_env_steps(tmp
     assert [event.step for event in events.Scalars("train/loss")] == [640, 1280]
 
 
-def test_a_full_disk_is_one_warning_and_training_goes_on(tmp_path, monkeypatch, caplog):
+class SmallDisk:
+    """A file on a disk that takes half of what is written while it is full."""
+
+    def __init__(self, file):
+        self.file, self.full = file, False
+
+    def write(self, data):
+        return self.file.write(data[: len(data) // 2] if self.full else data)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_a_full_disk_is_one_warning_and_reports_go_on_when_there_is_room_again(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     folder = RunFolder(tmp_path, "exp")
     folder.path.mkdir()
     writer = SummaryWriter(folder, policy_id=0, flush_interval_s=30)
-
-    class Full:
-        def write(self, text):
-            raise OSError(28, "No space left on device")
-
-        def close(self):
-            raise OSError(28, "No space left on device")
-
-    writer._metrics.close()
-    writer._metrics = Full()
-    writer.write(report())
-    writer.write(report())
+    writer._metrics = disk = SmallDisk(writer._metrics)
+    writer.write(report(env_steps=1))
+    disk.full = True
+    writer.write(report(env_steps=2))
+    writer.write(report(env_steps=3))
+    disk.full = False
+    writer._events.flush()
+    writer._events._async_writer._worker.exception = OSError(28, "No space left on device")  # it never recovers
+    writer.write(report(env_steps=4))
+    writer.write(report(env_steps=5))
     writer.close()
-    assert [record.message for record in caplog.records] == [
-        "Metrics cannot be written (No space left on device); training goes on without them."
+    assert [json.loads(line)["env_steps"] for line in folder.metrics.read_text().splitlines()] == [1, 4, 5]
+    events = EventAccumulator(str(folder.summaries(0)))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 5]
+    assert [record.message for record in caplog.records if record.name == "sf_core"] == [
+        "Metrics cannot be written (No space left on device); training goes on without them.",
+        "Metrics are written again.",
     ]
 
 
