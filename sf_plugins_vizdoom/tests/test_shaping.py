@@ -90,4 +90,8 @@ def test_measurements_are_sample_factorys_23_numbers():
     assert numbers.shape == (23,)
     # weapon, ammunition / 15, health / 30, armour, kills / 10, ready, players / 5 (one, where nobody counts)
     assert numbers[:7].tolist() == pytest.approx([3.0, 2.0, 3.0, 0.0, 0.5, 0.0, 0.2])
+    assert measurements_of({"SELECTED_WEAPON": -1.0, "SELECTED_WEAPON_AMMO": -1.0, "WEAPON2": -1.0})[:2].tolist() == [
+        0,
+        0,
+    ]
     assert numbers[22] == 5.0  # ammunition counts up to 75
