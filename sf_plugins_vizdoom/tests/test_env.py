@@ -378,6 +378,20 @@ def test_a_recorded_episode_plays_again_with_the_same_reward(doom, tmp_path):
         doom(task="doom_multi_duel", record_to="demos")
 
 
+def test_what_cannot_be_replayed_or_shown_is_a_sentence(tmp_path, monkeypatch, capsys):
+    from sf_plugins_vizdoom import demo
+
+    monkeypatch.chdir(tmp_path)
+    Path("junk.lmp").write_bytes(b"junk")
+    assert demo.main(["doom_basic", "junk.lmp"]) == 2
+    assert "junk.lmp is no recording that the engine can play" in capsys.readouterr().err
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert demo.main(["doom_basic", "junk.lmp", "--watch"]) == 2
+    assert "there is no display" in capsys.readouterr().err
+
+
 def test_only_the_first_environment_records(tmp_path):
     env = make_doom_env("doom_basic", {**CFG, "record_to": str(tmp_path)}, {"env_id": 1}, task="doom_basic")
     assert env.game.record_to is None

@@ -9,7 +9,14 @@ from sf_plugins_vizdoom.shaping import SCHEMES, DeltaShaping, GatheringShaping, 
 def bots():
     shaping = DeltaShaping(SCHEMES["bots"])
     shaping.reset({"HEALTH": 100.0})
+    shaping.reward({"HEALTH": 100.0})
     return shaping
+
+
+def test_the_first_step_of_an_episode_earns_nothing(bots):
+    bots.reset({"HEALTH": 100.0, "DEATHCOUNT": 0.0})
+    assert bots.reward({"HEALTH": 100.0, "DEATHCOUNT": 1.0}) == 0.0  # crushed by a bot that has joined
+    assert bots.reward({"HEALTH": 100.0, "DEATHCOUNT": 2.0}) == pytest.approx(-0.75)
 
 
 def test_changes_earn_their_weights(bots):
@@ -44,7 +51,7 @@ def test_a_frag_in_the_step_of_the_respawn_counts(bots):
 @pytest.mark.parametrize(("weapon", "bonus"), [(2.0, 0.0002), (4.0, 0.001), (7.0, 0.002)])
 def test_each_weapon_has_its_own_bonus_once_it_is_held_for_a_while(bots, weapon, bonus):
     held = {"HEALTH": 100.0, "SELECTED_WEAPON": weapon, "SELECTED_WEAPON_AMMO": 10.0}
-    assert [bots.reward(held) for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, bonus, bonus])
+    assert [bots.reward(held) for _ in range(7)] == pytest.approx([0, 0, 0, 0, bonus, bonus, bonus])
     assert bots.reward({**held, "SELECTED_WEAPON_AMMO": 0.0}) == 0.0
 
 
@@ -83,4 +90,8 @@ def test_measurements_are_sample_factorys_23_numbers():
     assert numbers.shape == (23,)
     # weapon, ammunition / 15, health / 30, armour, kills / 10, ready, players / 5 (one, where nobody counts)
     assert numbers[:7].tolist() == pytest.approx([3.0, 2.0, 3.0, 0.0, 0.5, 0.0, 0.2])
+    assert measurements_of({"SELECTED_WEAPON": -1.0, "SELECTED_WEAPON_AMMO": -1.0, "WEAPON2": -1.0})[:2].tolist() == [
+        0,
+        0,
+    ]
     assert numbers[22] == 5.0  # ammunition counts up to 75

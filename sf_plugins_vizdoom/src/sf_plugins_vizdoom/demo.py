@@ -10,10 +10,13 @@ A demo holds what was pressed, not what was seen, so it can be drawn in any reso
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import vizdoom
 
 from sf_core.eval.video import VideoWriter
 from sf_core.utils.errors import UsageError
@@ -42,14 +45,17 @@ def replay(game: Game, demo: Path, *, window: bool = False, player_index: int = 
         player_index: whose eyes, in a recording of several players.
 
     Raises:
-        UsageError: there is no such recording.
+        UsageError: there is no such recording, or the engine cannot play it.
     """
     if not demo.is_file():
         raise UsageError(f"there is no recording {demo}")
     player = game.player(window)
     try:
         player.engine.start()
-        player.game.replay_episode(str(demo.resolve()), player_index)
+        try:
+            player.game.replay_episode(str(demo.resolve()), player_index)
+        except (vizdoom.ViZDoomErrorException, vizdoom.ViZDoomUnexpectedExitException) as error:
+            raise UsageError(f"{demo} is no recording that the engine can play: {str(error).strip()}") from error
         while not player.is_over:
             player.see()
             yield player.screen.transpose(1, 2, 0)
@@ -69,6 +75,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--player", type=int, default=0, help="whose eyes, in a game of several players")
     chosen = parser.parse_args(arguments)
     try:
+        if chosen.watch and sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+            raise UsageError("there is no display for a window; --video=FILE.mp4 makes a video instead of --watch")
         settings = {**SETTINGS, "doom_resolution": chosen.resolution}
         if chosen.env.startswith("doom:"):
             game = custom_game_from(settings, chosen.env.partition(":")[2])

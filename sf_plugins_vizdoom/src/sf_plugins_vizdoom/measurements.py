@@ -26,14 +26,14 @@ def measurements_of(variables: Mapping[str, float]) -> npt.NDArray[np.float32]:
 
     return np.array(
         [
-            round(value("SELECTED_WEAPON")),
+            max(0, round(value("SELECTED_WEAPON"))),  # the engine's -1 is none
             _ammo(value("SELECTED_WEAPON_AMMO")),
             value("HEALTH") / 30.0,
             value("ARMOR") / 30.0,
             value("USER2") / 10.0,
             value("ATTACK_READY"),
             value("PLAYER_COUNT", 1.0) / 5.0,
-            *(value(f"WEAPON{slot}") for slot in SLOTS),
+            *(max(0.0, value(f"WEAPON{slot}")) for slot in SLOTS),
             *(_ammo(value(f"AMMO{slot}")) for slot in SLOTS),
         ],
         np.float32,

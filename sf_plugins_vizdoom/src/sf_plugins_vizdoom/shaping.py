@@ -60,13 +60,13 @@ class DeltaShaping:
 
     def __init__(self, scheme: Mapping[str, Mapping[str, Any]]) -> None:
         self.scheme: dict[str, dict[str, Any]] = copy.deepcopy({key: dict(part) for key, part in scheme.items()})
-        self._before: Variables = {}
+        self._before: Variables | None = None
         self._weapon = -1
         self._steps_with_weapon = 0
 
     def reset(self, variables: Variables) -> None:
-        """Start an episode."""
-        self._before = variables
+        """Start an episode. Its first step earns nothing: bots that join may crush who stands where they start."""
+        self._before = None
         self._weapon, self._steps_with_weapon = -1, 0
 
     def reward(self, variables: Variables) -> float:
@@ -75,9 +75,12 @@ class DeltaShaping:
         Without a respawn delay that happens within the step of the death, and only the number of deaths tells.
         """
         before, self._before = self._before, variables
+        weapon_bonus = self._weapon_bonus(variables)
+        if before is None:
+            return 0.0
         was_dead = before.get("DEAD", 0.0) or variables.get("DEATHCOUNT", 0.0) > before.get("DEATHCOUNT", 0.0)
         has_new_body = was_dead and not variables.get("DEAD", 0.0)
-        reward = 0.0
+        reward = 0.0 if has_new_body else weapon_bonus
         for name, (rise, fall) in self.scheme["delta"].items():
             if has_new_body and name in OF_THE_BODY:
                 continue
@@ -85,11 +88,11 @@ class DeltaShaping:
             if change:
                 size = min(abs(change), MOST_CHANGE.get(name, abs(change)))
                 reward += size * (rise if change > 0 else fall)
-        return reward + self._weapon_bonus(variables)
+        return reward
 
     def _weapon_bonus(self, variables: Variables) -> float:
         weapon = round(variables.get("SELECTED_WEAPON", -1.0))
-        self._steps_with_weapon = self._steps_with_weapon + 1 if weapon == self._weapon else 0
+        self._steps_with_weapon = self._steps_with_weapon + 1 if weapon == self._weapon else 1
         self._weapon = weapon
         if variables.get("SELECTED_WEAPON_AMMO", 0.0) <= 0 or self._steps_with_weapon < STEPS_TO_TRUST_A_WEAPON:
             return 0.0
