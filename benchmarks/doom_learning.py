@@ -98,6 +98,7 @@ def _plot(curves: dict[str, dict[str, list[Curve]]], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter
 
     figure, axes = pyplot.subplots(1, len(curves), figsize=(4.8 * len(curves), 3.4), squeeze=False)
     for panel, (task, by_contender) in zip(axes.flat, curves.items(), strict=True):
@@ -107,6 +108,7 @@ def _plot(curves: dict[str, dict[str, list[Curve]]], path: Path) -> None:
                 panel.plot([p[0] for p in run], [p[2] for p in run], color=f"C{colour}", label=label)
         panel.set_title(task, fontsize=9)
         panel.set_xlabel("env steps")
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))  # 100k
         panel.legend(fontsize=8)
     axes[0, 0].set_ylabel("mean return")
     figure.tight_layout()
