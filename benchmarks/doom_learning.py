@@ -61,7 +61,9 @@ def write(curves: dict[str, dict[str, list[Curve]]], folder: Path) -> None:
     curves = {task: {**earlier.get(task, {}), **curves.get(task, {})} for task in BUDGETS}
     curves = {task: by_contender for task, by_contender in curves.items() if by_contender}
     thin = {
-        task: {name: [run[:: max(1, len(run) // 60)] + run[-1:] for run in runs] for name, runs in contenders.items()}
+        task: {
+            name: [run[: -1 : max(1, len(run) // 60)] + run[-1:] for run in runs] for name, runs in contenders.items()
+        }
         for task, contenders in curves.items()
     }
     data.write_text(json.dumps(thin))
