@@ -200,7 +200,7 @@ class ParallelRunner:
             self.records.resumed("those of a parallel run are in other processes, and end with them")
         while not (reason := self.records.reason_to_stop()):
             if stop_signal.requested:
-                return ExperimentStatus.INTERRUPTED, "interrupted"
+                return ExperimentStatus.INTERRUPTED, stop_signal.reason
             for key, _ in self._selector.select(_LONGEST_WAIT_S):
                 member: Member = key.data
                 if key.fileobj is member.control:

@@ -96,7 +96,7 @@ class SerialRunner:
         self._begin_episodes()
         while not (reason := self.records.reason_to_stop()):
             if not self._collect(stop_signal):
-                return ExperimentStatus.INTERRUPTED, "interrupted"
+                return ExperimentStatus.INTERRUPTED, stop_signal.reason
             while self.parts.slots.count(SlotState.READY) >= self.parts.rollouts_per_dataset:
                 self._train_iteration()
         return ExperimentStatus.SUCCESS, reason

@@ -10,14 +10,20 @@ from typing import Any, Self
 
 from sf_core.utils.status import ExperimentStatus
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = {signal.SIGINT: "Ctrl+C", signal.SIGTERM: "SIGTERM"}
 
 
 class StopSignal:
-    """While entered, `requested` turns True at the first SIGINT or SIGTERM; a second one leaves the process."""
+    """While entered, the first SIGINT or SIGTERM turns `requested` True; a second one leaves the process.
+
+    Attributes:
+        requested: whether the run is to end.
+        reason: who asked for it, in words; empty before.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self.reason = ""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -34,4 +40,5 @@ class StopSignal:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             os._exit(int(ExperimentStatus.INTERRUPTED))
+        self.reason = f"stopped by {_SIGNALS[signal.Signals(number)]}; the same command continues the run"
         self.requested = True

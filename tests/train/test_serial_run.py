@@ -159,7 +159,10 @@ def test_interruption_saves_and_says_so(tmp_path):
     assert status is ExperimentStatus.INTERRUPTED
     assert int(status) == 130
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
-    assert result["status"] == "interrupted"
+    assert (result["status"], result["reason"]) == (
+        "interrupted",
+        "stopped by Ctrl+C; the same command continues the run",
+    )
     assert result["env_steps"] % DATASET == 0  # only whole iterations
     checkpoint = tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"]
     assert json.loads((checkpoint / "checkpoint.json").read_text())["env_steps"] == result["env_steps"]
