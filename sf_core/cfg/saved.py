@@ -35,13 +35,17 @@ def write_config(directory: str | Path, cfg: Config) -> Path:
     }
     path = directory / FILE_NAME
     temporary = directory / f".{FILE_NAME}.{os.getpid()}.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        # A script may add options whose values are paths and the like; as texts they are typed again when read back.
-        json.dump(data, file, indent=2, sort_keys=True, default=str)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            # A script may add options whose values are paths and the like; texts are typed again when read back.
+            json.dump(data, file, indent=2, sort_keys=True, default=str)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return path
 
 

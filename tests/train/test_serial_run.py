@@ -332,6 +332,36 @@ def test_a_run_whose_last_state_cannot_be_saved_is_no_success(tmp_path, monkeypa
     assert "could not be saved" in result["reason"]
 
 
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_neither_is_one_of_which_nothing_can_be_saved_for_another_reason(tmp_path, monkeypatch, iterations):
+    def denied(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={iterations * DATASET}"))
+    monkeypatch.setattr("sf_core.learner.checkpoint.write_checkpoint", denied)
+    if iterations == 2:
+        runner.records.observers.add("saver", Saver())  # after the first one
+    assert runner.run() is ExperimentStatus.FAILURE
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert (result["status"], result["env_steps"], result["checkpoint"]) == ("failure", DATASET, None)
+    assert ("could not be saved" if iterations == 1 else "Permission denied") in result["reason"]
+
+
+def test_a_full_disk_at_the_start_is_a_sentence_and_leaves_the_folder_to_others(tmp_path, monkeypatch):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    further = f"--train_for_env_steps={2 * DATASET}"
+    with monkeypatch.context() as patch:
+
+        def full(*args):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr("sf_core.runner.reports.records.write_json", full)
+        runner = make_runner(parse(tmp_path, further))
+        with pytest.raises(UsageError, match=r"exp cannot be written to \(No space left on device\); free some space"):
+            runner.run()
+    assert train(tmp_path, further) is ExperimentStatus.SUCCESS  # nobody holds it any more
+
+
 class Saver(TrainingObserver):
     def on_train_step(self, run, policy_id, stats):
         run.request_checkpoint()

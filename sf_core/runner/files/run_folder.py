@@ -106,8 +106,9 @@ class RunFolder:
         if trace_of(self.path) == "running":
             raise self._in_use()
         parent = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise UsageError(f"{parent} cannot be written to; choose another --train_dir.")
+        for folder in (parent, *self.path.glob("checkpoint_p*")):  # somebody may have copied them with other rights
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                raise UsageError(f"{folder} cannot be written to; choose another --train_dir.")
 
     def prepare(self, restart_behavior: str) -> None:
         """Make the folder ready: `resume` keeps it, `restart` moves an old one aside, `overwrite` deletes it.

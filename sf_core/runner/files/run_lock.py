@@ -13,7 +13,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 FILE_NAME = ".running"
 
@@ -27,11 +27,11 @@ class RunLock:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
-        self._file: IO[bytes] | None = None
+        self._file: BinaryIO | None = None
 
     def acquire(self) -> bool:
         """Take the lock; False where another process has it. Where the file system has no locks nobody is kept out."""
-        file = self._path.open("a+b")
+        file = self._path.open("a+b", buffering=0)
         deadline = time.monotonic() + _RETRY_S
         while not _try_lock(file):
             if time.monotonic() > deadline:
@@ -39,7 +39,11 @@ class RunLock:
                 return False
             time.sleep(0.02)
         self._file = file
-        self._write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": _now()}))
+        try:
+            self._write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": _now()}))
+        except OSError:  # the disk is full
+            self.release()
+            raise
         return True
 
     def release(self) -> None:
@@ -53,7 +57,6 @@ class RunLock:
         assert self._file is not None
         self._file.truncate(0)
         self._file.write(text.encode())
-        self._file.flush()
 
 
 def trace_of(directory: Path) -> Trace:

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from logging import FileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +33,7 @@ from sf_core.runner.reports.observers import ObservedRun, ObserverHost, make_obs
 from sf_core.runner.reports.progress import Progress
 from sf_core.runner.reports.summaries import Report, SummaryWriter
 from sf_core.sampler.messages import FinishedEpisode
+from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log, log_to_file
 from sf_core.utils.status import ExperimentStatus
 
@@ -81,6 +83,7 @@ class RunRecords:
         make_observers(cfg, plan, self.observers)
         self._display = make_display(cfg)
         self._evaluations: Evaluations = evaluations or NoEvaluations()
+        self._log_file: FileHandler | None = None
         self._skipped_updates = 0
         self._num_iterations = 0
 
@@ -95,13 +98,21 @@ class RunRecords:
     def __enter__(self) -> Self:
         cfg, folder, learner = self._cfg, self._folder, self._learner
         changes = changes_of_this_command(cfg) if self._continues else []
-        folder.prepare(cfg.restart_behavior)
-        write_config(folder.path, cfg)  # first of all: it is what makes the folder that of a run
-        self._display.start()
-        self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
-        write_json(folder.plan, provenance(cfg, self._plan, self._report_header))
-        num_given_up = rewind_metrics(folder, learner.env_steps)
-        self._summaries = SummaryWriter(folder, _POLICY, cfg.flush_summaries_interval)
+        self._display.start()  # it shows what is said from here on
+        try:
+            folder.prepare(cfg.restart_behavior)
+            write_config(folder.path, cfg)  # first of all: it is what makes the folder that of a run
+            self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
+            write_json(folder.plan, provenance(cfg, self._plan, self._report_header))
+            num_given_up = rewind_metrics(folder, learner.env_steps)
+            self._summaries = SummaryWriter(folder, _POLICY, cfg.flush_summaries_interval)
+        except (OSError, UsageError) as error:
+            self._let_go()
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(
+                f"{folder.path} cannot be written to ({error.strerror}); free some space or choose another --train_dir."
+            ) from error
         self._summaries.forget_after(learner.env_steps)
         for line in (*self._plan.notices, *self._report_header):
             log.info(line)
@@ -133,6 +144,9 @@ class RunRecords:
     ) -> None:
         self._evaluations.abandon()
         self._summaries.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._folder.release()
         self._display.stop()
         if self._log_file is not None:
@@ -199,7 +213,10 @@ class RunRecords:
             `status`, or FAILURE where the last state could not be saved.
         """
         if save:
-            self._checkpoints.save_at_end(self.progress.episodes, self.progress.seconds, self._saved)
+            try:
+                self._checkpoints.save_at_end(self.progress.episodes, self.progress.seconds, self._saved)
+            except OSError as error:
+                log.error("The last state cannot be saved: %s", error)
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
         self._training_ended()
