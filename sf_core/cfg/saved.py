@@ -16,6 +16,9 @@ from sf_core.utils.errors import UsageError
 
 FILE_NAME = "config.json"
 SCHEMA = 1  # keys may be added within a schema; anything else needs the next number
+_WAY_OUT = (
+    "put an intact one there, or choose another --experiment, which --init_from begins with the weights of this run."
+)
 
 
 def config_path(train_dir: str | Path, experiment: str) -> Path:
@@ -57,7 +60,7 @@ def read_config(directory: str | Path) -> Config:
     except FileNotFoundError:
         raise UsageError(f"there is no {FILE_NAME} in {directory}.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); --restart_behavior=restart starts anew.") from error
+        raise UsageError(f"{path} cannot be read ({error}); {_WAY_OUT}") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema is None:
         raise UsageError(f"{path} was not written by sf_core; choose another --experiment.")
@@ -67,4 +70,4 @@ def read_config(directory: str | Path) -> Config:
         requested = {name: (entry["value"], entry["origin"]) for name, entry in data.get("requested", {}).items()}
         return Config(dict(data["values"]), dict(data["origins"]), requested)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged ({error!r}); --restart_behavior=restart starts anew.") from error
+        raise UsageError(f"{path} is damaged ({error!r}); {_WAY_OUT}") from error

@@ -362,6 +362,20 @@ def test_a_full_disk_at_the_start_is_a_sentence_and_leaves_the_folder_to_others(
     assert train(tmp_path, further) is ExperimentStatus.SUCCESS  # nobody holds it any more
 
 
+class Refuses(TrainingObserver):
+    def on_start(self, run):
+        raise RuntimeError("not today")
+
+
+def test_a_critical_observer_that_fails_at_the_start_leaves_the_folder_to_others(tmp_path):
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={DATASET}"))
+    runner.records.observers.add("refuses", Refuses(), critical=True)
+    with pytest.raises(RuntimeError, match="not today") as refused:
+        runner.run()
+    assert train(tmp_path, f"--train_for_env_steps={DATASET}") is ExperimentStatus.SUCCESS
+    assert refused  # with its traceback, everything it had is still there
+
+
 class Saver(TrainingObserver):
     def on_train_step(self, run, policy_id, stats):
         run.request_checkpoint()

@@ -135,8 +135,12 @@ class RunRecords:
         now = time.monotonic()
         self._next_show_s = now + self._display.interval_s
         self._next_summary_s = now + cfg.experiment_summaries_interval
-        self._evaluations.begin(cfg, folder.path, folder.checkpoints(_POLICY), learner.env_steps)
-        self.observers.on_start()
+        try:
+            self._evaluations.begin(cfg, folder.path, folder.checkpoints(_POLICY), learner.env_steps)
+            self.observers.on_start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
