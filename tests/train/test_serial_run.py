@@ -321,6 +321,22 @@ def test_a_finished_run_started_again_keeps_its_result_and_a_longer_one_its_aver
     assert after["reward_mean"] > 0
 
 
+def test_how_a_finished_run_ended_that_was_to_go_on_and_could_not(tmp_path):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    result, metrics = (tmp_path / "exp" / name for name in ("result.json", "metrics.jsonl"))
+    lines = metrics.read_text()
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={2 * DATASET}"))
+    runner.parts.worker.advance = None  # fails in the first rollout
+    assert runner.run() is ExperimentStatus.FAILURE
+    told = json.loads(result.read_text())
+    assert (told["status"], told["env_steps"]) == ("failure", DATASET)
+    assert "not callable" in told["reason"]
+    assert metrics.read_text() == lines
+    assert train(tmp_path, f"--train_for_env_steps={DATASET}") is ExperimentStatus.SUCCESS
+    assert json.loads(result.read_text())["status"] == "success"
+    assert metrics.read_text() == lines
+
+
 def test_a_run_whose_last_state_cannot_be_saved_is_no_success(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")

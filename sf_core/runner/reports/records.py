@@ -111,7 +111,8 @@ class RunRecords:
             if isinstance(error, UsageError):
                 raise
             raise UsageError(
-                f"{folder.path} cannot be written to ({error.strerror}); free some space or choose another --train_dir."
+                f"{folder.path} cannot be written to ({error.strerror or error}); free some space or choose another "
+                "--train_dir."
             ) from error
         self._summaries.forget_after(learner.env_steps)
         for line in (*self._plan.notices, *self._report_header):
@@ -233,12 +234,15 @@ class RunRecords:
             extra = self.observers.summaries(_POLICY, self._learner.env_steps)
         report = self._report(extra)
         self._display.show(report)
+        told = self._told() if self._continues and not self._num_iterations else {}
+        is_told = told.get("policy_version") == report.policy_version
         # a run that was over before it was started again stays as it was
-        if self._num_iterations or not (self._continues and self._is_told(report)):
+        if not is_told or (told.get("status"), told.get("reason")) != (status.name.lower(), reason):
             try:
                 write_json(self._folder.result, self._result(status, reason, report))
             except OSError as error:
                 log.error("result.json cannot be written (%s)", error.strerror)
+        if not is_told:
             with _the_end_goes_on():
                 self._write(report)
         with _the_end_goes_on():  # what takes observers long comes when everything else is safe
@@ -252,13 +256,13 @@ class RunRecords:
         log.info("%s: %s", status.name.capitalize(), reason)
         return status
 
-    def _is_told(self, report: Report) -> bool:
-        """Whether `result.json` is of this state, and not of an earlier one that a killed process has left behind."""
+    def _told(self) -> Mapping[str, object]:
+        """`result.json`: of this state, or of an earlier one that a killed process has left behind, or nothing."""
         try:
             told = json.loads(self._folder.result.read_text(encoding="utf-8"))
-            return bool(told["policy_version"] == report.policy_version)
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def _training_ended(self) -> None:
         """What is still waited for, evaluations for example, is no time of training."""
