@@ -211,8 +211,8 @@ class EpisodeCounterWrapper(_Wrapper):
 class RecordingWrapper(_Wrapper):
     """Writes every frame as PNG and the actions as `actions.json`, one folder per episode below `record_to`.
 
-    A folder is called `ep_<number>_p<player>` while its episode lasts, and gets its return added when it is over. Numbers
-    go on from what is there already: a run that is continued, or another env, writes beside it.
+    A folder is called `ep_<number>_p<player>` while its episode lasts, and gets its return added when it is over.
+    Numbers go on from what is there already: a run that is continued, or another env, writes beside it.
     Observations must be RGB images `[H, W, 3]` of uint8.
     """
 
