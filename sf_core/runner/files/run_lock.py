@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import time
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
@@ -28,6 +29,7 @@ class RunLock:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._file: BinaryIO | None = None
+        _locks.add(self)
 
     def acquire(self) -> bool:
         """Take the lock; False where another process has it. Where the file system has no locks nobody is kept out."""
@@ -53,10 +55,28 @@ class RunLock:
             self._file.close()
             self._file = None
 
+    def forget(self) -> None:
+        """In a process that an env or an observer has forked: it must not keep the lock when this one is gone."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def _write(self, text: str) -> None:
         assert self._file is not None
         self._file.truncate(0)
         self._file.write(text.encode())
+
+
+_locks: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for lock in _locks:
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def trace_of(directory: Path) -> Trace:
