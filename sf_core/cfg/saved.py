@@ -26,6 +26,15 @@ def config_path(train_dir: str | Path, experiment: str) -> Path:
     return Path(train_dir).expanduser() / experiment / FILE_NAME
 
 
+def has_config(train_dir: str | Path, experiment: str) -> bool:
+    """Whether there is one; `UsageError` where that cannot be seen, in a folder of somebody else for example."""
+    path = config_path(train_dir, experiment)
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be read ({error.strerror}); choose another --train_dir.") from error
+
+
 def write_config(directory: str | Path, cfg: Config) -> Path:
     """Write `config.json` into `directory`, which is made if it is not there; returns its path."""
     directory = Path(directory)

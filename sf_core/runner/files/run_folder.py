@@ -94,6 +94,12 @@ class RunFolder:
             UsageError: the folder holds files but no run, so it is not ours to write into or delete; it holds other
                 runs; another process trains in it; or this user may not write there.
         """
+        try:
+            self._check()
+        except PermissionError as error:
+            raise UsageError(f"{self.path} cannot be read ({error.strerror}); choose another --train_dir.") from error
+
+    def _check(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --experiment or --train_dir.")
         if self.path.exists() and any(map(_is_of_somebody, self.path.iterdir())) and not self.holds_a_run:
