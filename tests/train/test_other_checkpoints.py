@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sf_core import ExperimentStatus, UsageError, parse_full_cfg, parse_sf_args, run_rl
+from sf_core.runner.reports.progress import Progress
 from sf_core.train import make_runner
 
 SMALL = (
@@ -204,6 +206,19 @@ def test_a_result_that_a_killed_process_left_behind_is_not_taken_for_that_of_the
     train(copy, iterations=4)
     now = json.loads(result.read_text())
     assert (now["status"], now["env_steps"]) == ("success", 4 * DATASET)
+
+
+def test_what_another_engine_counted_is_not_forgotten():
+    learner = SimpleNamespace(env_steps=0, agent_steps=0, policy_version=0)
+    before = {"samples_trained": 5, "late_rewards": 2, "worker_restarts": 3}
+    progress = Progress(learner, window=1, frame_skip=1, counters_before=before)
+    counted = progress.counted({"late_rewards": 1, "skipped_updates": 4})
+    assert {name: counted[name] for name in (*before, "skipped_updates")} == {
+        "samples_trained": 5,
+        "late_rewards": 3,
+        "worker_restarts": 3,
+        "skipped_updates": 4,
+    }
 
 
 # ---- --init_from ----
