@@ -111,8 +111,8 @@ class RunFolder:
             raise UsageError(f"{self.path} holds other runs; choose another --experiment or --train_dir.")
         if trace_of(self.path) == "running":
             raise self._in_use()
-        parent = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
-        for folder in (parent, *self.path.glob("checkpoint_p*")):  # somebody may have copied them with other rights
+        for path in (self.path, self.checkpoints(0)):  # somebody may have copied them with other rights
+            folder = next(folder for folder in (path, *path.parents) if folder.exists())
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
                 raise UsageError(f"{folder} cannot be written to; choose another --train_dir.")
 
