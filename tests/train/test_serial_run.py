@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 from types import SimpleNamespace
 
@@ -151,16 +150,25 @@ def test_train_for_seconds_ends_the_run(tmp_path):
     assert "train_for_seconds" in json.loads((tmp_path / "exp" / "result.json").read_text())["reason"]
 
 
+class PressesCtrlC(TrainingObserver):
+    def __init__(self):
+        self.left = 3
+
+    def on_train_step(self, run, policy_id, stats):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_interruption_saves_and_says_so(tmp_path):
-    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    status = train(tmp_path)
-    timer.cancel()
+    runner = make_runner(parse(tmp_path))
+    runner.records.observers.add("ctrl_c", PressesCtrlC())  # not by the clock: it must not come before the run
+    status = runner.run()
     assert status is ExperimentStatus.INTERRUPTED
     assert int(status) == 130
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
     assert result["status"] == "interrupted"
-    assert result["env_steps"] % DATASET == 0  # only whole iterations
+    assert result["env_steps"] == 3 * DATASET  # only whole iterations
     checkpoint = tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"]
     assert json.loads((checkpoint / "checkpoint.json").read_text())["env_steps"] == result["env_steps"]
 
