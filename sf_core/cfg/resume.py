@@ -12,7 +12,7 @@ from typing import Any
 from sf_core.cfg.config import Config
 from sf_core.cfg.option import AUTO
 from sf_core.cfg.options import core_options
-from sf_core.cfg.saved import config_path, read_config
+from sf_core.cfg.saved import config_path, has_config, read_config
 from sf_core.utils.errors import UsageError
 
 _PLACE = ("train_dir", "experiment")  # a run may have been moved or renamed; where it was found is where it is
@@ -35,12 +35,11 @@ def saved_values(where: Mapping[str, Any], evaluation: bool) -> dict[str, Any]:
     """
     if not evaluation and where["restart_behavior"] != "resume":
         return {}
-    path = config_path(where["train_dir"], where["experiment"])
-    if not path.is_file():
+    if not has_config(where["train_dir"], where["experiment"]):
         if evaluation:
             raise _no_such_run(where)
         return {}
-    return values_to_continue(read_config(path.parent), evaluation)
+    return values_to_continue(read_config(config_path(where["train_dir"], where["experiment"]).parent), evaluation)
 
 
 def values_to_continue(cfg: Config, evaluation: bool) -> dict[str, Any]:
@@ -120,8 +119,9 @@ def numbers_of_envs(cfg: Config) -> dict[str, int]:
 
 def _continued(cfg: Config) -> Config | None:
     """The configuration of the run that `cfg` continues."""
-    path = config_path(cfg.train_dir, cfg.experiment)
-    return read_config(path.parent) if cfg.restart_behavior == "resume" and path.is_file() else None
+    if cfg.restart_behavior != "resume" or not has_config(cfg.train_dir, cfg.experiment):
+        return None
+    return read_config(config_path(cfg.train_dir, cfg.experiment).parent)
 
 
 def _bare_env(name: str) -> str:

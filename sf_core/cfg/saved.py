@@ -16,11 +16,23 @@ from sf_core.utils.errors import UsageError
 
 FILE_NAME = "config.json"
 SCHEMA = 1  # keys may be added within a schema; anything else needs the next number
+_WAY_OUT = (
+    "put an intact one there, or choose another --experiment, which --init_from begins with the weights of this run."
+)
 
 
 def config_path(train_dir: str | Path, experiment: str) -> Path:
     """Where the configuration of a run is kept."""
     return Path(train_dir).expanduser() / experiment / FILE_NAME
+
+
+def has_config(train_dir: str | Path, experiment: str) -> bool:
+    """Whether there is one; `UsageError` where that cannot be seen, in a folder of somebody else for example."""
+    path = config_path(train_dir, experiment)
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be read ({error.strerror}); choose another --train_dir.") from error
 
 
 def write_config(directory: str | Path, cfg: Config) -> Path:
@@ -35,13 +47,17 @@ def write_config(directory: str | Path, cfg: Config) -> Path:
     }
     path = directory / FILE_NAME
     temporary = directory / f".{FILE_NAME}.{os.getpid()}.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        # A script may add options whose values are paths and the like; as texts they are typed again when read back.
-        json.dump(data, file, indent=2, sort_keys=True, default=str)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            # A script may add options whose values are paths and the like; texts are typed again when read back.
+            json.dump(data, file, indent=2, sort_keys=True, default=str)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -53,7 +69,7 @@ def read_config(directory: str | Path) -> Config:
     except FileNotFoundError:
         raise UsageError(f"there is no {FILE_NAME} in {directory}.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read ({error}); --restart_behavior=restart starts anew.") from error
+        raise UsageError(f"{path} cannot be read ({error}); {_WAY_OUT}") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema is None:
         raise UsageError(f"{path} was not written by sf_core; choose another --experiment.")
@@ -63,4 +79,4 @@ def read_config(directory: str | Path) -> Config:
         requested = {name: (entry["value"], entry["origin"]) for name, entry in data.get("requested", {}).items()}
         return Config(dict(data["values"]), dict(data["origins"]), requested)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged ({error!r}); --restart_behavior=restart starts anew.") from error
+        raise UsageError(f"{path} is damaged ({error!r}); {_WAY_OUT}") from error

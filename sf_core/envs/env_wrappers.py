@@ -8,6 +8,7 @@ this and more; use these where a script asks for them by name. Clipping and scal
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,7 @@ class RecordingWrapper(_Wrapper):
     """Writes every frame as PNG and the actions as `actions.json`, one folder per episode below `record_to`.
 
     A folder is called `ep_<number>_p<player>` while its episode lasts, and gets its return added when it is over.
+    Numbers go on from what is there already: a run that is continued, or another env, writes beside it.
     Observations must be RGB images `[H, W, 3]` of uint8.
     """
 
@@ -225,9 +227,7 @@ class RecordingWrapper(_Wrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Finish the folder of the last episode and begin the next one."""
         self._finish()
-        self._folder = self._record_to / f"ep_{self._num_episodes:03d}_p{self._player_id}"
-        self._folder.mkdir(parents=True)
-        self._num_episodes += 1
+        self._folder = self._new_folder()
         self._actions, self._return = [], 0.0
         return self.env.reset(seed=seed, options=options)
 
@@ -246,6 +246,15 @@ class RecordingWrapper(_Wrapper):
         """Finish the folder of the last episode, and close the env."""
         self._finish()
         super().close()
+
+    def _new_folder(self) -> Path:
+        while True:
+            folder = self._record_to / f"ep_{self._num_episodes:03d}_p{self._player_id}"
+            self._num_episodes += 1
+            if not any(self._record_to.glob(f"{folder.name}_r*")):
+                with suppress(FileExistsError):
+                    folder.mkdir(parents=True)
+                    return folder
 
     def _finish(self) -> None:
         if self._folder is None:

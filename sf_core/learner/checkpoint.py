@@ -11,7 +11,7 @@ back. Does not know what is inside a folder (`checkpoint_folder.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from torch import Tensor
 from sf_core.learner.checkpoint_folder import (
     Checkpoint,
     is_disk_full,
+    is_same_checkpoint,
     read_checkpoint,
     remove_checkpoint,
     remove_leftovers,
@@ -56,19 +57,19 @@ def best(directory: str | Path) -> Path | None:
 def load_checkpoint(directory: str | Path, kind: Kind = "latest") -> Checkpoint | None:
     """The newest checkpoint of a kind that can be read; None where there is no checkpoint at all.
 
-    Damaged ones are passed over with a warning. Where no best one exists or can be read, the latest one is taken, with
-    a warning too.
+    Damaged ones are passed over with a warning. Where none of the kind exists or can be read, one of the other kind is
+    taken, or else the newest milestone, with a warning too: a run that was killed early may have no other.
 
     Raises:
         UsageError: there are checkpoints, and none of them can be read. Starting anew is for the user to decide.
     """
     directory = Path(directory)
     candidates = find_checkpoints(directory, kind)
-    if kind == "best":
-        fallback = find_checkpoints(directory, "latest")
-        if not candidates and fallback:
-            log.warning("No best checkpoint was saved in %s so far; taking the latest one.", directory)
-        candidates += fallback
+    others = find_checkpoints(directory, "latest" if kind == "best" else "best")
+    others += find_checkpoints(directory / "milestones", "latest")
+    if others and not candidates:
+        log.warning("No %s checkpoint was saved in %s so far; taking %s.", kind, directory, others[0].name)
+    candidates += others
     for path in candidates:
         try:
             return read_checkpoint(path)
@@ -95,8 +96,9 @@ class Checkpointer:
     def save(self, state: LearnerState, description: Mapping[str, Any]) -> Path | None:
         """Save the newest state; older checkpoints beyond `keep_checkpoints` go.
 
-        A run that went on from an earlier state (its best one, say) leaves checkpoints with higher versions behind.
-        They belong to a branch that was given up: they are kept among the milestones, and this one is the newest.
+        A run that went on from an earlier state (its best one, say) leaves checkpoints with higher versions behind, or
+        with this one. They belong to a branch that was given up: they are kept among the milestones, and this one is
+        the newest.
 
         Args:
             state: of the learner.
@@ -106,22 +108,33 @@ class Checkpointer:
         Returns:
             The folder, or None where the disk was full.
         """
-        path = self._save(self.directory / _name("checkpoint", state), state, description)
+        path = self._save(self.directory / _name("checkpoint", state), state, description, put_away=self._set_aside)
         if path is not None:
             newest_first = find_checkpoints(self.directory, "latest")
-            self._set_aside(newest_first[: newest_first.index(path)])
+            try:
+                for given_up in newest_first[: newest_first.index(path)]:
+                    self._set_aside(given_up)
+            except OSError as error:
+                if not is_disk_full(error):
+                    raise
+                log.warning("Disk full: what the run no longer follows is still in %s. Free some space.", path.parent)
             for old in newest_first[newest_first.index(path) + self.keep_checkpoints :]:
                 remove_checkpoint(old)
         return path
 
-    def _set_aside(self, given_up: Sequence[Path]) -> None:
-        for path in given_up:
-            kept = self.directory / "milestones" / path.name
-            kept.parent.mkdir(exist_ok=True)
-            if kept.exists():
-                remove_checkpoint(kept)
-            path.rename(kept)
-            log.info("%s is of a branch this run no longer follows; it is kept in %s", path.name, kept.parent)
+    def _set_aside(self, given_up: Path) -> None:
+        """Keep a checkpoint among the milestones, beside the one of its name that an earlier branch has left there."""
+        kept = self.directory / "milestones" / given_up.name
+        kept.parent.mkdir(exist_ok=True)
+        if kept != given_up and kept.exists() and is_same_checkpoint(given_up, kept):
+            remove_checkpoint(given_up)
+            return
+        number = 1
+        while kept.exists():
+            kept = kept.with_name(f"{given_up.name}_old{number:04d}")
+            number += 1
+        given_up.rename(kept)
+        log.info("%s is of a branch this run no longer follows; it is kept as %s", given_up.name, kept)
 
     def save_best(
         self, state: LearnerState, description: Mapping[str, Any], *, metric: str, value: float
@@ -137,16 +150,24 @@ class Checkpointer:
 
     def save_milestone(self, state: LearnerState, description: Mapping[str, Any]) -> Path | None:
         """Save a state that is never deleted. Arguments and result as in `save`."""
-        return self._save(self.directory / "milestones" / _name("checkpoint", state), state, description)
+        path = self.directory / "milestones" / _name("checkpoint", state)
+        return self._save(path, state, description, put_away=self._set_aside)
 
     def load(self, kind: Kind = "latest") -> Checkpoint | None:
         """See `load_checkpoint`."""
         return load_checkpoint(self.directory, kind)
 
-    def _save(self, path: Path, state: LearnerState, description: Mapping[str, Any]) -> Path | None:
+    def _save(
+        self,
+        path: Path,
+        state: LearnerState,
+        description: Mapping[str, Any],
+        put_away: Callable[[Path], None] | None = None,
+    ) -> Path | None:
+        facts = {**description, **state.facts}
         try:
             remove_leftovers(path.parent)
-            write_checkpoint(path, state.model, state.optimizer, {**description, **state.facts}, state.sampler)
+            write_checkpoint(path, state.model, state.optimizer, facts, state.sampler, put_away=put_away)
         except OSError as error:
             if not is_disk_full(error):
                 raise

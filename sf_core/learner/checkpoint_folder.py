@@ -21,7 +21,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from sf_core.model.checkpoint_files import (
     facts_checksum,
     read_saved_policy,
 )
+from sf_core.utils.errors import UsageError
 
 SCHEMA = 1
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -73,8 +74,12 @@ def write_checkpoint(
     optimizer: Mapping[str, Tensor],
     facts: Mapping[str, Any],
     sampler: Mapping[str, Tensor] | None = None,
+    *,
+    put_away: Callable[[Path], None] | None = None,
 ) -> None:
     """Write the folder `path`. One of the same name stays if it holds the same tensors, and is replaced otherwise.
+
+    `put_away` is what becomes of the one that is replaced, once the new one is complete; by default it is deleted.
 
     Raises:
         OSError: the disk is full or does not allow it. No trace of the attempt is left, and what was there stays.
@@ -96,7 +101,7 @@ def write_checkpoint(
             _write_through(partial / name, data)
         _flush_folder(partial)
         if path.exists():
-            remove_checkpoint(path)
+            (put_away or remove_checkpoint)(path)
         partial.rename(path)
         _flush_folder(path.parent)
     except BaseException:
@@ -109,6 +114,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         DamagedCheckpointError: a file is missing, unreadable, of an unknown schema or not what its checksum says.
+        UsageError: a later version wrote it.
     """
     try:
         saved = read_saved_policy(path)
@@ -124,7 +130,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 raise DamagedCheckpointError(f"checkpoint {path} is damaged: {name} is not what its checksum says")
             tensors[name] = safetensors.torch.load(data)
         return Checkpoint(path, saved.weights, tensors[OPTIMIZER_FILE], saved.facts, tensors[SAMPLER_FILE])
-    except DamagedCheckpointError:
+    except UsageError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
         raise DamagedCheckpointError(f"checkpoint {path} is damaged: {type(error).__name__}: {error}") from error
@@ -144,6 +150,15 @@ def remove_leftovers(directory: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def is_same_checkpoint(one: Path, other: Path) -> bool:
+    """True where both folders are whole and hold the same tensors."""
+    try:
+        checksums = read_checkpoint(one).facts["sha256"]
+    except UsageError:
+        return False
+    return _holds(other, {name: checksum for name, checksum in checksums.items() if name != JSON_FILE})
+
+
 def is_disk_full(error: OSError) -> bool:
     """True for a full disk or an exhausted quota."""
     return error.errno in _DISK_FULL
@@ -152,7 +167,7 @@ def is_disk_full(error: OSError) -> bool:
 def _holds(path: Path, checksums: Mapping[str, str]) -> bool:
     try:
         return path.exists() and read_checkpoint(path).facts["sha256"].items() >= checksums.items()
-    except DamagedCheckpointError:
+    except UsageError:
         return False
 
 

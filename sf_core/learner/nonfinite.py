@@ -7,6 +7,7 @@ after an update was skipped, so it may take its time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -40,16 +41,20 @@ class BadBatches:
     def keep(self, batch: TrainBatch, policy_version: int, culprits: Sequence[str]) -> Path | None:
         """Write `batch`, unless there are `MAX_BAD_BATCHES` already or the disk refuses; returns the file."""
         path = self._folder / f"batch_{policy_version:09d}.safetensors"
+        partial = path.with_suffix(".partial")  # half a file is none, if the run is killed or the disk is full
         try:
             if len(list(self._folder.glob("batch_*.safetensors"))) >= MAX_BAD_BATCHES or path.exists():
                 return None
             self._folder.mkdir(parents=True, exist_ok=True)
             save_file(
                 {name: x.detach().cpu().contiguous() for name, x in _tensors(batch)},
-                path,
+                partial,
                 {"culprits": ", ".join(culprits), "policy_version": str(policy_version)},
             )
+            partial.replace(path)
         except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             log.warning("The batch cannot be kept (%s)", error)
             return None
         return path

@@ -70,9 +70,9 @@ def load_saved_policy(path: str | Path, kind: str = "latest") -> SavedPolicy:
         return read_saved_policy(path)
     for directory in (path, path / "checkpoint_p0"):
         candidates = find_checkpoints(directory, kind)
-        if not candidates and kind == "best" and find_checkpoints(directory, "latest"):
-            log.warning("%s has no best checkpoint yet; the latest one is used", directory)
-            candidates = find_checkpoints(directory, "latest")
+        other = "latest" if kind == "best" else "best"
+        if not candidates and (candidates := find_checkpoints(directory, other)):
+            log.warning("%s has no %s checkpoint yet; the %s one is used", directory, kind, other)
         for candidate in candidates:
             try:
                 return read_saved_policy(candidate)
@@ -97,9 +97,16 @@ def read_saved_policy(folder: Path) -> SavedPolicy:
 
     Raises:
         DamagedCheckpointError: a file is missing, unreadable, or not the one that was written with the others.
+        UsageError: a later version wrote it.
     """
     try:
         facts = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+        if isinstance(facts, dict) and _is_later(facts.get("schema")):
+            # not damaged: to fall back to the one before would give up what a later version has trained
+            raise UsageError(
+                f"checkpoint {folder} has schema {facts['schema']}, this sf_core reads {_SCHEMA}; use the version that "
+                "wrote it."
+            )
         if not isinstance(facts, dict) or facts.get("schema") != _SCHEMA:
             raise DamagedCheckpointError(f"checkpoint {folder} is not of schema {_SCHEMA}, which this version reads")
         checksums = facts.get("sha256", {})
@@ -112,10 +119,14 @@ def read_saved_policy(folder: Path) -> SavedPolicy:
         for counter in ("policy_version", "env_steps"):
             facts[counter] = int(facts.get(counter) or 0)
         return SavedPolicy(folder, facts, safetensors.torch.load(data))
-    except DamagedCheckpointError:
+    except UsageError:
         raise
     except _UNREADABLE as error:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _is_later(schema: Any) -> bool:
+    return type(schema) is int and schema > _SCHEMA
 
 
 def facts_checksum(facts: dict[str, Any]) -> str:

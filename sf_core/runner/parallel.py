@@ -136,23 +136,27 @@ class ParallelRunner:
 
     def run(self) -> ExperimentStatus:
         """Train until the budget is used up, somebody stops the run or something breaks; leaves `result.json`."""
-        status, reason = ExperimentStatus.FAILURE, ""
-        with StopSignal() as stop_signal, self.records as records:
-            try:
-                status, reason = self._train(stop_signal)
-                self._let_learner_finish()
-            except Exception as error:
-                log.error("The run failed: %s", error, exc_info=not isinstance(error, EngineError))
-                status, reason = ExperimentStatus.FAILURE, f"{type(error).__name__}: {error}"
-            try:
+        try:
+            with StopSignal() as stop_signal, self.records as records:
                 try:
-                    status = records.finish(status, reason, save=self._crew.learner.process.is_alive())
-                except (EngineError, OSError) as error:  # the learner died while it saved
-                    reason = f"{type(error).__name__}: {error}"
-                    status = records.finish(ExperimentStatus.FAILURE, reason, save=False)
-            finally:
-                self.close()
-        return status
+                    return self._run(stop_signal, records)
+                finally:
+                    self.close()
+        finally:
+            self.close()  # also where the folder could not be made ready
+
+    def _run(self, stop_signal: StopSignal, records: RunRecords) -> ExperimentStatus:
+        try:
+            status, reason = self._train(stop_signal)
+            self._let_learner_finish()
+        except Exception as error:
+            log.error("The run failed: %s", error, exc_info=not isinstance(error, EngineError))
+            status, reason = ExperimentStatus.FAILURE, f"{type(error).__name__}: {error}"
+        try:
+            return records.finish(status, reason, save=self._crew.learner.process.is_alive())
+        except (EngineError, OSError) as error:  # the learner died while it saved
+            reason = f"{type(error).__name__}: {error}"
+            return records.finish(ExperimentStatus.FAILURE, reason, save=False)
 
     def close(self) -> None:
         """End all processes. A second call does nothing."""

@@ -1,9 +1,11 @@
+import errno
+
 import pytest
 
 from sf_core import register_env
 from sf_core.cfg.arguments import checkpoint_override_defaults, default_cfg, full_cfg, parse_sf_args
 from sf_core.cfg.config import Config
-from sf_core.cfg.resume import numbers_of_envs
+from sf_core.cfg.resume import numbers_of_envs, saved_values
 from sf_core.cfg.saved import write_config
 from sf_core.utils.errors import UsageError
 
@@ -198,3 +200,12 @@ def test_a_continued_asynchronous_run_keeps_the_numbers_behind_auto(tmp_path):
     assert numbers_of_envs(asked.replace("cli", restart_behavior="overwrite")) == {}
     saved(async_rl=False)  # these follow from the configuration
     assert numbers_of_envs(asked) == {}
+
+
+def test_a_folder_of_somebody_else_that_may_not_be_looked_into_is_a_sentence(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.is_file", denied)
+    with pytest.raises(UsageError, match=r"exp cannot be read \(Permission denied\); choose another --train_dir"):
+        saved_values({"train_dir": tmp_path, "experiment": "exp", "restart_behavior": "resume"}, evaluation=False)

@@ -153,6 +153,16 @@ def test_a_recording_has_every_frame_and_action_and_the_return_in_its_name(tmp_p
     assert json.loads((folder / "actions.json").read_text()) == [0, 0, 0]
 
 
+def test_recordings_of_another_run_stay_as_they_are(tmp_path):
+    (tmp_path / "ep_001_p1").mkdir()  # of one that was killed
+    for _ in range(2):
+        env = wrappers.RecordingWrapper(Game(), tmp_path, 1)
+        steps(env, 3)
+        env.close()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["ep_000_p1_r7.50", "ep_001_p1", "ep_002_p1_r7.50"]
+
+
 def test_observations_become_arrays():
     class Lists(Game):
         def _frame(self):

@@ -10,7 +10,7 @@ import torch
 from sf_core.learner import checkpoint_folder
 from sf_core.learner.checkpoint import Checkpointer, LearnerState, best, latest, load_checkpoint
 from sf_core.learner.checkpoint_folder import read_checkpoint, write_checkpoint
-from sf_core.model.checkpoint_files import DamagedCheckpointError
+from sf_core.model.checkpoint_files import DamagedCheckpointError, load_saved_policy
 from sf_core.utils.errors import UsageError
 
 FILES = {"model.safetensors", "optimizer.safetensors", "checkpoint.json"}
@@ -81,6 +81,50 @@ def test_a_run_that_goes_on_from_an_earlier_state_keeps_the_branch_it_left_among
     assert names(tmp_path) == [*before, "checkpoint_000000280_28000", "milestones"]
 
 
+def test_branches_that_were_given_up_do_not_replace_each_other(tmp_path):
+    # each goes on from version 200, and counts its versions as the one before did
+    checkpointer = Checkpointer(tmp_path, keep_checkpoints=1)
+    for branch in (1.0, 2.0, 3.0):
+        checkpointer.save(state(400, fill=branch), {})  # the first save of the branch is already its last
+    assert names(tmp_path) == ["checkpoint_000000400_40000", "milestones"]
+    kept = ["checkpoint_000000400_40000", "checkpoint_000000400_40000_old0001"]
+    assert names(tmp_path / "milestones") == kept
+    checkpointer.save(state(300, fill=4.0), {})
+    assert names(tmp_path) == ["checkpoint_000000300_30000", "milestones"]
+    kept.append("checkpoint_000000400_40000_old0002")
+    assert names(tmp_path / "milestones") == kept
+    assert [read_checkpoint(tmp_path / "milestones" / name).model["b"][0] for name in kept] == [1.0, 2.0, 3.0]
+
+
+def test_milestones_of_branches_do_not_replace_each_other_either(tmp_path):
+    checkpointer = Checkpointer(tmp_path)
+    for branch in (1.0, 2.0, 2.0):
+        checkpointer.save_milestone(state(400, fill=branch), {})
+    milestones = ["checkpoint_000000400_40000", "checkpoint_000000400_40000_old0001"]
+    assert names(tmp_path / "milestones") == milestones
+    assert [read_checkpoint(tmp_path / "milestones" / name).model["b"][0] for name in milestones] == [2.0, 1.0]
+    # what was given up and is a milestone already is there once
+    for version, fill in ((400, 2.0), (300, 3.0)):
+        checkpointer.save(state(version, fill=fill), {})
+    assert names(tmp_path / "milestones") == milestones
+
+
+def test_a_disk_that_is_full_once_the_checkpoint_is_saved_is_a_warning_too(tmp_path, caplog, monkeypatch):
+    checkpointer = Checkpointer(tmp_path)
+    checkpointer.save(state(2), {})
+    with monkeypatch.context() as patch:
+
+        def full(path, *args, real=checkpoint_folder.Path.mkdir, **kwargs):
+            if path.name == "milestones":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(path, *args, **kwargs)
+
+        patch.setattr(checkpoint_folder.Path, "mkdir", full)
+        assert checkpointer.save(state(1), {}) is not None
+    assert "Disk full" in caplog.text
+    assert names(tmp_path) == ["checkpoint_000000001_100", "checkpoint_000000002_200"]
+
+
 def test_newest_is_a_matter_of_numbers_not_of_text(tmp_path):
     checkpointer = Checkpointer(tmp_path, keep_checkpoints=9)
     checkpointer.save(state(5, env_steps=90), {})
@@ -122,6 +166,19 @@ def test_best_before_any_best_was_saved_is_the_latest_with_a_warning(tmp_path, c
     assert "No best checkpoint" in caplog.text
 
 
+def test_a_run_killed_before_its_first_periodic_checkpoint_goes_on_from_what_there_is(tmp_path, caplog):
+    Checkpointer(tmp_path).save_milestone(state(2), {})
+    assert load_checkpoint(tmp_path).policy_version == 2
+    Checkpointer(tmp_path).save_best(state(3), {}, metric="reward", value=1.0)
+    assert load_checkpoint(tmp_path).policy_version == 3
+    assert "No latest checkpoint was saved" in caplog.text
+    assert load_saved_policy(tmp_path).facts["policy_version"] == 3
+    newest = Checkpointer(tmp_path).save(state(1), {})
+    assert load_checkpoint(tmp_path).policy_version == 1
+    truncate(newest / "model.safetensors")
+    assert load_checkpoint(tmp_path).policy_version == 3
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-3])
 
@@ -153,7 +210,18 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, capl
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "sha256": 3}', "[" * 99999]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"schema": 0}',
+        '{"schema": "2"}',
+        '{"schema": 1}',
+        '{"schema": 1, "sha256": 3}',
+        "[" * 99999,
+    ],
 )
 def test_a_damaged_json_part_is_told_apart_from_a_crash(tmp_path, text):
     path = Checkpointer(tmp_path).save(state(1), {})
@@ -168,6 +236,16 @@ def test_if_no_checkpoint_can_be_read_the_run_does_not_start_anew(tmp_path):
         truncate(checkpointer.save(state(version), {}) / "checkpoint.json")
     with pytest.raises(UsageError, match="None of the 2 checkpoints"):
         checkpointer.load()
+
+
+def test_what_a_later_version_wrote_is_not_taken_for_damaged(tmp_path):
+    checkpointer = Checkpointer(tmp_path)
+    checkpointer.save(state(1), {})
+    facts = checkpointer.save(state(2), {}) / "checkpoint.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "schema": 2}))
+    for read in (checkpointer.load, lambda: load_saved_policy(tmp_path)):
+        with pytest.raises(UsageError, match="has schema 2, this sf_core reads 1; use the version that wrote it"):
+            read()
 
 
 @pytest.mark.parametrize("stage", ["open", "rename"])
@@ -232,14 +310,16 @@ def test_every_file_and_both_folders_are_flushed_before_and_after_the_rename(tmp
 
 
 def test_saving_the_same_state_again_keeps_the_folder_and_another_state_replaces_it(tmp_path):
-    checkpointer = Checkpointer(tmp_path)
-    path = checkpointer.save(state(1), {"try": 1})
-    checkpointer.save(state(1), {"try": 2})
+    def save(fill, number):
+        return Checkpointer(tmp_path).save_best(state(1, fill=fill), {"try": number}, metric="reward", value=1.0)
+
+    path = save(1.0, 1)
+    save(1.0, 2)
     assert read_checkpoint(path).facts["try"] == 1
-    checkpointer.save(state(1, fill=5.0), {"try": 3})
+    save(5.0, 3)
     assert read_checkpoint(path).facts["try"] == 3
     truncate(path / "model.safetensors")
-    checkpointer.save(state(1, fill=5.0), {"try": 4})
+    save(5.0, 4)
     assert read_checkpoint(path).facts["try"] == 4
     assert names(tmp_path) == [path.name]
 

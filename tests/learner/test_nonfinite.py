@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 
 import pytest
 import torch
@@ -83,3 +84,14 @@ def test_a_kept_batch_comes_back_as_it_was_and_only_the_first_ones_are_kept(tmp_
     again = load_bad_batch(paths[0])
     for field in dataclasses.fields(bad):
         torch.testing.assert_close(getattr(again, field.name), getattr(bad, field.name), equal_nan=True)
+
+
+def test_half_a_batch_is_none(tmp_path, batch, monkeypatch, caplog):
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sf_core.learner.nonfinite.save_file", full)
+    assert BadBatches(tmp_path / "bad").keep(batch, 1, ("reward",)) is None
+    assert "The batch cannot be kept" in caplog.text
+    assert list((tmp_path / "bad").iterdir()) == []

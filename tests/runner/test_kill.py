@@ -1,6 +1,7 @@
 """A run that is killed at random moments: nothing that was saved is lost, and it ends as if nothing had happened."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -30,6 +31,10 @@ FLAGS = (
     "--torch_threads=1",
     "--device=cpu",
     "--save_every_sec=1",
+    "--keep_checkpoints=1",
+    "--save_milestones_sec=2",
+    "--save_best_every_sec=1",
+    "--save_best_after=0",
     "--experiment_summaries_interval=1",
 )
 DATASET = 64
@@ -59,7 +64,7 @@ def test_ten_kills_lose_nothing_that_was_saved(tmp_path, mode):
     flags = (f"--serial_mode={mode == 'serial'}", "--experiment=killed")
     folder = tmp_path / "killed"
     log, checkpoints = folder / "sf_log.txt", folder / "checkpoint_p0"
-    newest = -1
+    newest, best, milestones = -1, -math.inf, set()
     for kill in range(KILLS):
         starts = starts_in(log)
         process = start(tmp_path, *flags)
@@ -76,6 +81,12 @@ def test_ten_kills_lose_nothing_that_was_saved(tmp_path, mode):
         print(f"kill {kill}: after {delay:.2f} s, policy versions {versions}")
         assert max(versions, default=-1) >= newest
         newest = max(versions, default=-1)
+        bests = [read_checkpoint(path).facts["best_performance"] for path in find_checkpoints(checkpoints, "best")]
+        assert max(bests, default=-math.inf) >= best
+        best = max(bests, default=-math.inf)
+        kept = [read_checkpoint(path) for path in find_checkpoints(checkpoints / "milestones", "latest")]
+        assert milestones <= {checkpoint.path.name for checkpoint in kept}
+        milestones = {checkpoint.path.name for checkpoint in kept}
     assert newest > 0
     target = saved[0].env_steps + 20 * DATASET
     assert start(tmp_path, *flags, f"--train_for_env_steps={target}").wait() == 0, output_of(tmp_path)

@@ -1,8 +1,10 @@
 """Small runs of the parallel engine in every mode: what they collect, how old it is, that they learn and go on."""
 
+import errno
 import importlib.util
 import itertools
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,14 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path):
         with pytest.raises(UsageError):
             runs.runner_of(tmp_path, *flags)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_ready_leaves_no_processes(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sf_core.runner.reports.records.write_json", full)
+    runner = runs.runner_of(tmp_path)
+    with pytest.raises(UsageError, match="No space left on device"):
+        runner.run()
+    assert multiprocessing.active_children() == []

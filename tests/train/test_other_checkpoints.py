@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sf_core import ExperimentStatus, UsageError, parse_full_cfg, parse_sf_args, run_rl
+from sf_core.runner.reports.progress import Progress
 from sf_core.train import make_runner
 
 SMALL = (
@@ -168,6 +170,32 @@ def test_what_was_best_by_another_metric_is_no_bound(copy):
     assert len(list((copy / "exp" / "checkpoint_p0").glob("best_*_len_*"))) == 1
 
 
+def test_a_best_checkpoint_that_a_killed_process_has_saved_later_is_a_bound(copy):
+    best = ("--save_best_after=0", "--save_best_metric=len")
+    train(copy, *best, iterations=4)
+    folder = copy / "exp" / "checkpoint_p0"
+    (found,) = folder.glob("best_*")
+    facts = found / "checkpoint.json"
+    saved = {**json.loads(facts.read_text()), "best_performance": 1e6}
+    del saved["sha256"]["checkpoint.json"]
+    facts.write_text(json.dumps(saved))
+    train(copy, *best, iterations=8)
+    assert list(folder.glob("best_*")) == [found]
+
+
+def test_a_run_killed_before_its_first_periodic_checkpoint_goes_on_from_its_best_one(copy, caplog):
+    train(copy, "--save_best_after=0", "--save_best_metric=len", iterations=4)
+    for checkpoint in (copy / "exp" / "checkpoint_p0").glob("checkpoint_*"):
+        shutil.rmtree(checkpoint)
+    (copy / "exp" / "result.json").unlink()
+    train(copy, iterations=6)
+    assert "No latest checkpoint was saved" in caplog.text
+    result = json.loads((copy / "exp" / "result.json").read_text())
+    assert (result["env_steps"], result["resumed_exactly"]) == (6 * DATASET, True)
+    steps = [json.loads(line)["env_steps"] for line in (copy / "exp" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [2 * DATASET, 4 * DATASET, 6 * DATASET]
+
+
 def test_a_result_that_a_killed_process_left_behind_is_not_taken_for_that_of_the_run(copy):
     result = copy / "exp" / "result.json"
     told = result.read_text()
@@ -178,6 +206,19 @@ def test_a_result_that_a_killed_process_left_behind_is_not_taken_for_that_of_the
     train(copy, iterations=4)
     now = json.loads(result.read_text())
     assert (now["status"], now["env_steps"]) == ("success", 4 * DATASET)
+
+
+def test_what_another_engine_counted_is_not_forgotten():
+    learner = SimpleNamespace(env_steps=0, agent_steps=0, policy_version=0)
+    before = {"samples_trained": 5, "late_rewards": 2, "worker_restarts": 3}
+    progress = Progress(learner, window=1, frame_skip=1, counters_before=before)
+    counted = progress.counted({"late_rewards": 1, "skipped_updates": 4})
+    assert {name: counted[name] for name in (*before, "skipped_updates")} == {
+        "samples_trained": 5,
+        "late_rewards": 3,
+        "worker_restarts": 3,
+        "skipped_updates": 4,
+    }
 
 
 # ---- --init_from ----
@@ -202,6 +243,22 @@ def test_once_it_has_a_checkpoint_of_its_own_the_run_continues_that(copy):
     train(copy, "--experiment=second", "--init_from=exp", iterations=4)
     result = json.loads((copy / "second" / "result.json").read_text())
     assert (result["env_steps"], result["resumed_exactly"]) == (4 * DATASET, True)
+
+
+def test_the_kind_of_checkpoint_to_begin_with_is_not_the_one_to_go_on_from(copy, caplog):
+    flags = ("--experiment=second", "--init_from=exp", "--load_checkpoint_kind=best")
+    best = ("--save_best_after=0", "--save_best_metric=len", "--stats_avg=1")
+    train(copy, *flags, *best, iterations=2)
+    train(copy, *flags, *best, iterations=4)  # the same command again
+    assert "/second/checkpoint_p0/checkpoint_000000002_128 at 128 env steps" in caplog.text
+    train(copy, "--experiment=second", "--load_checkpoint_kind=best", iterations=6)  # asked for without --init_from
+    assert "/second/checkpoint_p0/best_000000002_128" in caplog.text
+
+
+def test_a_run_that_began_with_other_weights_is_continued_like_any_other(copy):
+    train(copy, "--experiment=second", "--init_from=exp")
+    said = refusal(copy, "--experiment=second", "--encoder_mlp_layers", "9")
+    assert "leave them as they were to continue the run" in said
 
 
 def test_weights_that_do_not_fit_or_are_not_there_are_refused_before_anything_is_written(copy):

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 from types import SimpleNamespace
 
@@ -151,11 +150,20 @@ def test_train_for_seconds_ends_the_run(tmp_path):
     assert "train_for_seconds" in json.loads((tmp_path / "exp" / "result.json").read_text())["reason"]
 
 
+class PressesCtrlC(TrainingObserver):
+    def __init__(self):
+        self.left = 3
+
+    def on_train_step(self, run, policy_id, stats):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_interruption_saves_and_says_so(tmp_path):
-    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    status = train(tmp_path)
-    timer.cancel()
+    runner = make_runner(parse(tmp_path))
+    runner.records.observers.add("ctrl_c", PressesCtrlC())  # not by the clock: it must not come before the run
+    status = runner.run()
     assert status is ExperimentStatus.INTERRUPTED
     assert int(status) == 130
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
@@ -163,7 +171,7 @@ def test_interruption_saves_and_says_so(tmp_path):
         "interrupted",
         "stopped by Ctrl+C; the same command continues the run",
     )
-    assert result["env_steps"] % DATASET == 0  # only whole iterations
+    assert result["env_steps"] == 3 * DATASET  # only whole iterations
     checkpoint = tmp_path / "exp" / "checkpoint_p0" / result["checkpoint"]
     assert json.loads((checkpoint / "checkpoint.json").read_text())["env_steps"] == result["env_steps"]
 
@@ -324,6 +332,22 @@ def test_a_finished_run_started_again_keeps_its_result_and_a_longer_one_its_aver
     assert after["reward_mean"] > 0
 
 
+def test_how_a_finished_run_ended_that_was_to_go_on_and_could_not(tmp_path):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    result, metrics = (tmp_path / "exp" / name for name in ("result.json", "metrics.jsonl"))
+    lines = metrics.read_text()
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={2 * DATASET}"))
+    runner.parts.worker.advance = None  # fails in the first rollout
+    assert runner.run() is ExperimentStatus.FAILURE
+    told = json.loads(result.read_text())
+    assert (told["status"], told["env_steps"]) == ("failure", DATASET)
+    assert "not callable" in told["reason"]
+    assert metrics.read_text() == lines
+    assert train(tmp_path, f"--train_for_env_steps={DATASET}") is ExperimentStatus.SUCCESS
+    assert json.loads(result.read_text())["status"] == "success"
+    assert metrics.read_text() == lines
+
+
 def test_a_run_whose_last_state_cannot_be_saved_is_no_success(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -333,6 +357,50 @@ def test_a_run_whose_last_state_cannot_be_saved_is_no_success(tmp_path, monkeypa
     result = json.loads((tmp_path / "exp" / "result.json").read_text())
     assert (result["status"], result["checkpoint"]) == ("failure", None)
     assert "could not be saved" in result["reason"]
+
+
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_neither_is_one_of_which_nothing_can_be_saved_for_another_reason(tmp_path, monkeypatch, iterations):
+    def denied(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={iterations * DATASET}"))
+    monkeypatch.setattr("sf_core.learner.checkpoint.write_checkpoint", denied)
+    if iterations == 2:
+        runner.records.observers.add("saver", Saver())  # after the first one
+    assert runner.run() is ExperimentStatus.FAILURE
+    result = json.loads((tmp_path / "exp" / "result.json").read_text())
+    assert (result["status"], result["env_steps"], result["checkpoint"]) == ("failure", DATASET, None)
+    assert ("could not be saved" if iterations == 1 else "Permission denied") in result["reason"]
+
+
+def test_a_full_disk_at_the_start_is_a_sentence_and_leaves_the_folder_to_others(tmp_path, monkeypatch):
+    train(tmp_path, f"--train_for_env_steps={DATASET}")
+    further = f"--train_for_env_steps={2 * DATASET}"
+    with monkeypatch.context() as patch:
+
+        def full(*args):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr("sf_core.runner.reports.records.write_json", full)
+        runner = make_runner(parse(tmp_path, further))
+        with pytest.raises(UsageError, match=r"exp cannot be written to \(No space left on device\); free some space"):
+            runner.run()
+    assert train(tmp_path, further) is ExperimentStatus.SUCCESS  # nobody holds it any more
+
+
+class Refuses(TrainingObserver):
+    def on_start(self, run):
+        raise RuntimeError("not today")
+
+
+def test_a_critical_observer_that_fails_at_the_start_leaves_the_folder_to_others(tmp_path):
+    runner = make_runner(parse(tmp_path, f"--train_for_env_steps={DATASET}"))
+    runner.records.observers.add("refuses", Refuses(), critical=True)
+    with pytest.raises(RuntimeError, match="not today") as refused:
+        runner.run()
+    assert train(tmp_path, f"--train_for_env_steps={DATASET}") is ExperimentStatus.SUCCESS
+    assert refused  # with its traceback, everything it had is still there
 
 
 class Saver(TrainingObserver):

@@ -1,6 +1,9 @@
 import logging
+import os
 import subprocess
 import sys
+
+import pytest
 
 from sf_core.utils.log import log, log_to_file
 
@@ -26,3 +29,16 @@ def test_records_reach_the_file_and_stop_when_the_handler_is_removed(tmp_path):
     assert "the first message" in text
     assert "second" not in text
     assert logging.getLogger("sf_core") is log
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+def test_a_full_disk_costs_lines_and_nothing_else(capsys):
+    level = log.level
+    handler = log_to_file("/dev/full")
+    try:
+        log.debug("lost")
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+        log.setLevel(level)
+    assert capsys.readouterr().err == ""

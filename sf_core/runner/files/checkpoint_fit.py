@@ -24,6 +24,10 @@ _OF_THE_NETWORK = {"actor_critic", "encoder", "core", "decoder"}.union(
 )
 _OF_THE_ENV = {"env", "env_wrappers"}
 
+TO_CONTINUE = "leave them as they were to continue the run, or begin another --experiment."
+TO_BEGIN = "give the flags that it was trained with, or another --init_from."
+"""What to do about a checkpoint that does not fit."""
+
 
 def find_policy(cfg: Config) -> SavedPolicy:
     """The policy that `--init_from` names: a run below `--train_dir`, or the folder of a run or of a checkpoint.
@@ -42,7 +46,9 @@ def find_policy(cfg: Config) -> SavedPolicy:
     )
 
 
-def check_spaces(path: Path, facts: Mapping[str, Any], cfg: Config, description: Mapping[str, Any]) -> None:
+def check_spaces(
+    path: Path, facts: Mapping[str, Any], cfg: Config, description: Mapping[str, Any], way_out: str
+) -> None:
     """Refuse a checkpoint of other observations or actions.
 
     Args:
@@ -50,6 +56,7 @@ def check_spaces(path: Path, facts: Mapping[str, Any], cfg: Config, description:
         facts: its `checkpoint.json`.
         cfg: of the present command.
         description: what `checkpoint.json` would say now.
+        way_out: `TO_CONTINUE` or `TO_BEGIN`.
 
     Raises:
         UsageError: the spaces differ in kind or size.
@@ -59,19 +66,18 @@ def check_spaces(path: Path, facts: Mapping[str, Any], cfg: Config, description:
         if before != now:
             raise UsageError(
                 f"checkpoint {path} is of an environment with another {name.replace('_', ' ')} ({_brief(before)}, not "
-                f"{_brief(now)}){_blamed(facts, cfg, _OF_THE_ENV)}; {_ways_out(cfg)}"
+                f"{_brief(now)}){_blamed(facts, cfg, _OF_THE_ENV)}; {way_out}"
             )
 
 
 @contextmanager
-def blamed_on_flags(path: Path, facts: Mapping[str, Any], cfg: Config) -> Iterator[None]:
-    """Around taking over weights: where they do not fit, name the flags that make the network another one."""
+def blamed_on_flags(path: Path, facts: Mapping[str, Any], cfg: Config, way_out: str) -> Iterator[None]:
+    """Around taking over weights: where they do not fit, name the flags that make it another network, and `way_out`."""
     try:
         yield
     except UsageError as error:
         raise UsageError(
-            f"checkpoint {path} is of another network{_blamed(facts, cfg, _OF_THE_NETWORK) or f' ({error})'}; "
-            f"{_ways_out(cfg)}"
+            f"checkpoint {path} is of another network{_blamed(facts, cfg, _OF_THE_NETWORK) or f' ({error})'}; {way_out}"
         ) from error
 
 
@@ -83,12 +89,6 @@ def _blamed(facts: Mapping[str, Any], cfg: Config, suspects: set[str]) -> str:
     guilty = [change for change in changes if change.name in suspects or change.name not in core]
     said = ", ".join(f"--{change.name} was {change.before} and is {change.now}" for change in guilty)
     return f": {said}" if said else ""
-
-
-def _ways_out(cfg: Config) -> str:
-    if cfg.init_from:
-        return "give the flags that it was trained with, or another --init_from."
-    return "leave them as they were to continue the run, or begin another --experiment."
 
 
 def _without_bounds(space: Any) -> Any:

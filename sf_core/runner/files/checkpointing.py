@@ -92,6 +92,8 @@ class CheckpointSchedule:
         if restored is None:
             return False
         self.seconds = restored.seconds
+        if math.isfinite(self._due_s["milestone"]):  # of training time: a job that is often continued has some, too
+            self._due_s["milestone"] -= self.seconds % self._cfg.save_milestones_sec
         self.episodes = restored.episodes
         self.counters = restored.counters
         self.resumed_exactly = restored.exact_so_far

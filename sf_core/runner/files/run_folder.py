@@ -94,6 +94,12 @@ class RunFolder:
             UsageError: the folder holds files but no run, so it is not ours to write into or delete; it holds other
                 runs; another process trains in it; or this user may not write there.
         """
+        try:
+            self._check()
+        except PermissionError as error:
+            raise UsageError(f"{self.path} cannot be read ({error.strerror}); choose another --train_dir.") from error
+
+    def _check(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --experiment or --train_dir.")
         if self.path.exists() and any(map(_is_of_somebody, self.path.iterdir())) and not self.holds_a_run:
@@ -105,9 +111,10 @@ class RunFolder:
             raise UsageError(f"{self.path} holds other runs; choose another --experiment or --train_dir.")
         if trace_of(self.path) == "running":
             raise self._in_use()
-        parent = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise UsageError(f"{parent} cannot be written to; choose another --train_dir.")
+        for path in (self.path, self.checkpoints(0)):  # somebody may have copied them with other rights
+            folder = next(folder for folder in (path, *path.parents) if folder.exists())
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                raise UsageError(f"{folder} cannot be written to; choose another --train_dir.")
 
     def prepare(self, restart_behavior: str) -> None:
         """Make the folder ready: `resume` keeps it, `restart` moves an old one aside, `overwrite` deletes it.

@@ -11,9 +11,10 @@ import os
 import platform
 import sys
 import time
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 FILE_NAME = ".running"
 
@@ -27,11 +28,12 @@ class RunLock:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
-        self._file: IO[bytes] | None = None
+        self._file: BinaryIO | None = None
+        _locks.add(self)
 
     def acquire(self) -> bool:
         """Take the lock; False where another process has it. Where the file system has no locks nobody is kept out."""
-        file = self._path.open("a+b")
+        file = self._path.open("a+b", buffering=0)
         deadline = time.monotonic() + _RETRY_S
         while not _try_lock(file):
             if time.monotonic() > deadline:
@@ -39,7 +41,11 @@ class RunLock:
                 return False
             time.sleep(0.02)
         self._file = file
-        self._write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": _now()}))
+        try:
+            self._write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": _now()}))
+        except OSError:  # the disk is full
+            self.release()
+            raise
         return True
 
     def release(self) -> None:
@@ -49,11 +55,28 @@ class RunLock:
             self._file.close()
             self._file = None
 
+    def forget(self) -> None:
+        """In a process that an env or an observer has forked: it must not keep the lock when this one is gone."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def _write(self, text: str) -> None:
         assert self._file is not None
         self._file.truncate(0)
         self._file.write(text.encode())
-        self._file.flush()
+
+
+_locks: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for lock in _locks:
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def trace_of(directory: Path) -> Trace:

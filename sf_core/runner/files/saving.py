@@ -7,17 +7,18 @@ not know when to save (`checkpointing.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sf_core.cfg.config import Config
-from sf_core.learner.checkpoint import Checkpointer
+from sf_core.learner.checkpoint import Checkpointer, Kind
 from sf_core.learner.checkpoint_folder import Checkpoint
 from sf_core.learner.update import Learner
-from sf_core.model.checkpoint_files import SavedPolicy
-from sf_core.runner.files.checkpoint_fit import blamed_on_flags, check_spaces, find_policy
+from sf_core.model.checkpoint_files import SavedPolicy, find_checkpoints, read_saved_policy
+from sf_core.runner.files.checkpoint_fit import TO_BEGIN, TO_CONTINUE, blamed_on_flags, check_spaces, find_policy
 from sf_core.runner.files.resume_point import ResumePoint
 from sf_core.runner.processes.messages import Restored, Saved, SaveRequest
 from sf_core.utils.errors import UsageError
@@ -78,21 +79,21 @@ class LearnerFiles:
             UsageError: there are checkpoints but none can be read, or they belong to another model.
         """
         cfg = self._cfg
-        checkpoint = self._files.load(cfg.load_checkpoint_kind) if cfg.restart_behavior == "resume" else None
+        checkpoint = self._files.load(_kind_to_continue(cfg)) if cfg.restart_behavior == "resume" else None
         if checkpoint is None:
             if cfg.init_from:
                 self._begin_with(find_policy(cfg))
             return None
         path, facts = checkpoint.path, checkpoint.facts
-        check_spaces(path, facts, cfg, self._description)
+        check_spaces(path, facts, cfg, self._description, TO_CONTINUE)
         try:
-            with blamed_on_flags(path, facts, cfg):
+            with blamed_on_flags(path, facts, cfg, TO_CONTINUE):
                 self._all_generators_restored = self._learner.restore(checkpoint, self._generators)
             restored = Restored(
                 path=path,
                 policy_version=checkpoint.policy_version,
                 seconds=float(facts.get("seconds") or 0.0),
-                best_performance=facts.get("best_performance") if _same_metric(facts, cfg) else None,
+                best_performance=self._best_so_far(facts),
                 episodes=dict(facts.get("episodes") or {}),
                 counters={str(name): int(count) for name, count in (facts.get("counters") or {}).items()},
                 exact_so_far=facts.get("resumed_exactly") is not False,
@@ -123,9 +124,17 @@ class LearnerFiles:
         why_not = self._resume_point.restore(checkpoint)
         return why_not if why_not or self._all_generators_restored else "the random states are of another machine"
 
+    def _best_so_far(self, facts: Mapping[str, Any]) -> float | None:
+        """By the restored checkpoint, or by the best one, which a run that was killed may have saved later."""
+        values = [_best_performance(facts, self._cfg)]
+        for path in find_checkpoints(self._files.directory, "best"):
+            with suppress(ValueError, TypeError, AttributeError):  # damaged: no bound
+                values.append(_best_performance(read_saved_policy(path).facts, self._cfg))
+        return max((value for value in values if value is not None), default=None)
+
     def _begin_with(self, saved: SavedPolicy) -> None:
-        check_spaces(saved.path, saved.facts, self._cfg, self._description)
-        with blamed_on_flags(saved.path, saved.facts, self._cfg):
+        check_spaces(saved.path, saved.facts, self._cfg, self._description, TO_BEGIN)
+        with blamed_on_flags(saved.path, saved.facts, self._cfg, TO_BEGIN):
             self._learner.policy.load_weights(saved.weights)
         log.info("The weights to begin with are those of %s", saved.path)
 
@@ -147,7 +156,14 @@ class LearnerFiles:
         """Nothing: whatever was asked for is on disk."""
 
 
-def _same_metric(facts: Mapping[str, Any], cfg: Config) -> bool:
-    """What was best by another metric says nothing about this one."""
+def _kind_to_continue(cfg: Config) -> Kind:
+    """Beside `--init_from`, `--load_checkpoint_kind` says what to begin with: the same command again goes on."""
+    begins_with = cfg.init_from and cfg.origin("init_from") != "saved"
+    return "best" if cfg.load_checkpoint_kind == "best" and not begins_with else "latest"
+
+
+def _best_performance(facts: Mapping[str, Any], cfg: Config) -> float | None:
+    """What a checkpoint says was best; what was so by another metric says nothing about this one."""
     before = (facts.get("config") or {}).get("save_best_metric", cfg.save_best_metric)
-    return bool(before == cfg.save_best_metric)
+    value = facts.get("best_performance")
+    return None if value is None or before != cfg.save_best_metric else float(value)

@@ -100,9 +100,12 @@ class Progress:
         self._written_time_s = report.time_s
 
     def counted(self, counters: Mapping[str, int]) -> dict[str, int]:
-        """`counters` of this process and what became of the samples, with those of earlier continuations."""
-        here = {**self._samples.by_fate(), **counters}
-        return {name: count + self._counters_before.get(name, 0) for name, count in here.items()}
+        """`counters` of this process and what became of the samples, with those of earlier continuations.
+
+        These may have counted something else, in another engine.
+        """
+        here, before = {**self._samples.by_fate(), **counters}, self._counters_before
+        return {name: here.get(name, 0) + before.get(name, 0) for name in {**here, **before}}
 
     def report(
         self,

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from logging import FileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +33,7 @@ from sf_core.runner.reports.observers import ObservedRun, ObserverHost, make_obs
 from sf_core.runner.reports.progress import Progress
 from sf_core.runner.reports.summaries import Report, SummaryWriter
 from sf_core.sampler.messages import FinishedEpisode
+from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log, log_to_file
 from sf_core.utils.status import ExperimentStatus
 
@@ -81,6 +83,7 @@ class RunRecords:
         make_observers(cfg, plan, self.observers)
         self._display = make_display(cfg)
         self._evaluations: Evaluations = evaluations or NoEvaluations()
+        self._log_file: FileHandler | None = None
         self._skipped_updates = 0
         self._num_iterations = 0
 
@@ -95,13 +98,22 @@ class RunRecords:
     def __enter__(self) -> Self:
         cfg, folder, learner = self._cfg, self._folder, self._learner
         changes = changes_of_this_command(cfg) if self._continues else []
-        folder.prepare(cfg.restart_behavior)
-        write_config(folder.path, cfg)  # first of all: it is what makes the folder that of a run
-        self._display.start()
-        self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
-        write_json(folder.plan, provenance(cfg, self._plan, self._report_header))
-        num_given_up = rewind_metrics(folder, learner.env_steps)
-        self._summaries = SummaryWriter(folder, _POLICY, cfg.flush_summaries_interval)
+        self._display.start()  # it shows what is said from here on
+        try:
+            folder.prepare(cfg.restart_behavior)
+            write_config(folder.path, cfg)  # first of all: it is what makes the folder that of a run
+            self._log_file = log_to_file(folder.log) if cfg.log_to_file else None
+            write_json(folder.plan, provenance(cfg, self._plan, self._report_header))
+            num_given_up = rewind_metrics(folder, learner.env_steps)
+            self._summaries = SummaryWriter(folder, _POLICY, cfg.flush_summaries_interval)
+        except (OSError, UsageError) as error:
+            self._let_go()
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(
+                f"{folder.path} cannot be written to ({error.strerror or error}); free some space or choose another "
+                "--train_dir."
+            ) from error
         self._summaries.forget_after(learner.env_steps)
         for line in (*self._plan.notices, *self._report_header):
             log.info(line)
@@ -124,8 +136,12 @@ class RunRecords:
         now = time.monotonic()
         self._next_show_s = now + self._display.interval_s
         self._next_summary_s = now + cfg.experiment_summaries_interval
-        self._evaluations.begin(cfg, folder.path, folder.checkpoints(_POLICY), learner.env_steps)
-        self.observers.on_start()
+        try:
+            self._evaluations.begin(cfg, folder.path, folder.checkpoints(_POLICY), learner.env_steps)
+            self.observers.on_start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -133,6 +149,9 @@ class RunRecords:
     ) -> None:
         self._evaluations.abandon()
         self._summaries.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._folder.release()
         self._display.stop()
         if self._log_file is not None:
@@ -199,7 +218,10 @@ class RunRecords:
             `status`, or FAILURE where the last state could not be saved.
         """
         if save:
-            self._checkpoints.save_at_end(self.progress.episodes, self.progress.seconds, self._saved)
+            try:
+                self._checkpoints.save_at_end(self.progress.episodes, self.progress.seconds, self._saved)
+            except OSError as error:
+                log.error("The last state cannot be saved: %s", error)
             if status is not ExperimentStatus.FAILURE and not self._checkpoints.is_saved:
                 status, reason = ExperimentStatus.FAILURE, f"{reason}, but the last state could not be saved"
         self._training_ended()
@@ -212,12 +234,15 @@ class RunRecords:
             extra = self.observers.summaries(_POLICY, self._learner.env_steps)
         report = self._report(extra)
         self._display.show(report)
+        told = self._told() if self._continues and not self._num_iterations else {}
+        is_told = told.get("policy_version") == report.policy_version
         # a run that was over before it was started again stays as it was
-        if self._num_iterations or not (self._continues and self._is_told(report)):
+        if not is_told or (told.get("status"), told.get("reason")) != (status.name.lower(), reason):
             try:
                 write_json(self._folder.result, self._result(status, reason, report))
             except OSError as error:
                 log.error("result.json cannot be written (%s)", error.strerror)
+        if not is_told:
             with _the_end_goes_on():
                 self._write(report)
         with _the_end_goes_on():  # what takes observers long comes when everything else is safe
@@ -231,13 +256,13 @@ class RunRecords:
         log.info("%s: %s", status.name.capitalize(), reason)
         return status
 
-    def _is_told(self, report: Report) -> bool:
-        """Whether `result.json` is of this state, and not of an earlier one that a killed process has left behind."""
+    def _told(self) -> Mapping[str, object]:
+        """`result.json`: of this state, or of an earlier one that a killed process has left behind, or nothing."""
         try:
             told = json.loads(self._folder.result.read_text(encoding="utf-8"))
-            return bool(told["policy_version"] == report.policy_version)
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def _training_ended(self) -> None:
         """What is still waited for, evaluations for example, is no time of training."""

@@ -66,13 +66,25 @@ class WandbObserver(TrainingObserver):
 
 
 def _id_of(directory: Path) -> str:
-    """The id of the W&B run that belongs to the run in `directory`."""
-    path = directory / FILE_NAME
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(path.read_text("utf-8"))["id"])
-    new = secrets.token_hex(6)
-    write_json(path, {"schema": 1, "id": new})
-    return new
+    """The id of the W&B run that belongs to the run in `directory`: the one it had, also where it was moved to.
+
+    A copy beside the original is another run, and two runs in one of W&B would overwrite each other's steps.
+    """
+    path, place = directory / FILE_NAME, str(directory.absolute())
+    kept = _read(path)
+    known, was_in = kept.get("id"), kept.get("directory")
+    is_copy = was_in not in (None, place) and _read(Path(str(was_in)) / FILE_NAME).get("id") == known
+    found = secrets.token_hex(6) if known is None or is_copy else str(known)
+    if (found, place) != (known, was_in):
+        write_json(path, {"schema": 1, "id": found, "directory": place})
+    return found
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        kept = json.loads(path.read_text("utf-8"))
+        return kept if isinstance(kept, dict) else {}
+    return {}
 
 
 class _Relay:

@@ -67,6 +67,13 @@ def test_the_newest_state_is_saved_every_so_many_seconds_and_milestones_beside_i
     assert run.iterations(8) == [[], [], ["latest"], ["milestone"], [], ["latest"], [], ["milestone"]]
 
 
+def test_a_run_that_is_continued_often_has_milestones_too(clock):
+    run = Run(clock, save_milestones_sec=10)
+    run.learner.restored = Restored(Path("x"), 5, 27.5, None, {}, {}, exact_so_far=True)  # the last one after 20 s
+    assert run.schedule.restore()
+    assert [index + 1 for index, kinds in enumerate(run.iterations(15)) if kinds] == [3, 13]
+
+
 def test_milestones_are_off_unless_asked_for(clock):
     assert not any("milestone" in kinds for kinds in Run(clock, save_every_sec=1).iterations(500))
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 
@@ -98,3 +99,21 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError):
         write_json(path, {"status": Unprintable()})
     assert json.loads(path.read_text()) == {"status": "success"}
+
+
+def test_a_folder_of_checkpoints_that_nothing_can_be_saved_in_is_refused(tmp_path, monkeypatch):
+    folder = a_run(tmp_path)
+    folder.checkpoints(0).mkdir()
+    folder.check()
+    monkeypatch.setattr("os.access", lambda path, mode: "checkpoint_p" not in str(path))
+    with pytest.raises(UsageError, match="checkpoint_p0 cannot be written to"):
+        folder.check()
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.exists", denied)
+    with pytest.raises(UsageError, match=r"exp cannot be read \(Permission denied\); choose another --train_dir"):
+        RunFolder(tmp_path, "exp").check()

@@ -59,6 +59,25 @@ def test_a_killed_process_is_not_running_and_its_folder_can_be_taken(tmp_path, o
     lock.release()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_an_env_has_forked_does_not_keep_the_folder(tmp_path):
+    lock = RunLock(tmp_path)
+    assert lock.acquire()
+    here, there = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(there, b"up")
+        signal.pause()
+    try:
+        assert os.read(here, 2) == b"up"
+        assert trace_of(tmp_path) == "running"  # the child let go of it, not the run
+        lock._file.close()  # as when the run is killed
+        assert trace_of(tmp_path) == "died"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 def test_a_second_process_is_kept_out_of_a_run_and_told_who_is_in(tmp_path, other_process):
     folder = RunFolder(tmp_path.parent, tmp_path.name)
     for attempt in (folder.check, lambda: folder.prepare("overwrite"), lambda: folder.prepare("restart")):

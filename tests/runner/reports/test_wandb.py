@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import shutil
 import time
 
 import pytest
@@ -161,3 +162,19 @@ def test_the_real_one_offline(tmp_path, monkeypatch, caplog):
     (recorded,) = offline.glob("run-*.wandb")
     assert b"reward/reward" in recorded.read_bytes()
     assert f"W&B: offline, in {offline}" in caplog.messages
+
+
+def test_a_run_that_was_moved_keeps_its_id_and_a_copy_has_its_own(tmp_path):
+    (tmp_path / "run").mkdir()
+    first = wandb_observer._id_of(tmp_path / "run")
+    assert wandb_observer._id_of(tmp_path / "run") == first
+    (tmp_path / "run").rename(tmp_path / "moved")
+    assert wandb_observer._id_of(tmp_path / "moved") == first
+    shutil.copytree(tmp_path / "moved", tmp_path / "copy")
+    copied = wandb_observer._id_of(tmp_path / "copy")
+    assert copied != first
+    assert (wandb_observer._id_of(tmp_path / "copy"), wandb_observer._id_of(tmp_path / "moved")) == (copied, first)
+    (tmp_path / "copy" / "wandb.json").write_text('{"schema": 1, "id": "of-before"}')
+    assert wandb_observer._id_of(tmp_path / "copy") == "of-before"
+    (tmp_path / "copy" / "wandb.json").write_text("half")
+    assert len(wandb_observer._id_of(tmp_path / "copy")) == 12
