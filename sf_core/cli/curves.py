@@ -63,7 +63,7 @@ class Band:
     """Mean over the runs of a group, and where it would be expected again.
 
     Attributes:
-        x: `[G]`, from where the last of the runs begins to where the first of them ends.
+        x: `[G]`, from where the last of the runs begins to where the first of them ends; one number where these are one.
         mean, low, high: `[G]`.
     """
 
@@ -132,9 +132,9 @@ def band_of(curves: Sequence[Curve], axis: str) -> Band | None:
     """
     begin = max(getattr(curve, axis)[0] for curve in curves)
     end = min(getattr(curve, axis)[-1] for curve in curves)
-    if len(curves) < 2 or end <= begin:
+    if len(curves) < 2 or end < begin:
         return None
-    x = np.linspace(begin, end, _NUM_POINTS)
+    x = np.linspace(begin, end, _NUM_POINTS if end > begin else 1)
     values = np.stack([np.interp(x, getattr(curve, axis), curve.value) for curve in curves])  # [R, G]
     return Band(x, values.mean(0), *bootstrap_interval(values))
 

@@ -91,6 +91,14 @@ def test_a_mean_is_taken_where_all_runs_have_values_on_a_common_grid(tmp_path):
     assert band_of(curves_of(tmp_path)[:1], "env_steps") is None
 
 
+def test_runs_that_share_one_moment_have_a_mean_there(tmp_path):
+    for seed, value in enumerate((1.0, 2.0, 6.0)):
+        a_run(tmp_path, f"short_{seed}", seed=seed, lines=[line(100, value)])
+    band = band_of(curves_of(tmp_path), "env_steps")
+    assert (band.x.tolist(), band.mean.tolist()) == ([100], [3.0])
+    assert 1.0 <= band.low[0] < 3.0 < band.high[0] <= 6.0
+
+
 def test_the_band_is_the_bootstrap_interval_of_the_mean():
     values = np.random.default_rng(1).normal(5.0, 2.0, (30, 1))
     low, high = bootstrap_interval(values)
@@ -132,6 +140,21 @@ def test_a_picture_and_the_last_values(tmp_path, capsys, suffix):
         text = output.read_text()
         for words in ("cart (2 runs)", "pong (2 runs)", "environment steps", "training time [s]", "return"):
             assert f"<!-- {words} -->" in text
+
+
+@needs_matplotlib
+def test_one_report_is_a_dot_and_runs_without_common_steps_have_no_value(tmp_path, monkeypatch, capsys):
+    from matplotlib.figure import Figure
+
+    a_run(tmp_path, "late_1", seed=1, lines=[line(300, 7.0)])
+    a_run(tmp_path, "late_2", seed=2, lines=[line(100, 2.0), line(200, 3.0)])
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, dpi: figures.append(figure))
+    assert plot.main([str(tmp_path), "-o", str(tmp_path / "curves.png")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["late", "CartPole-v1", "2", "300", "–", "–"]
+    for panel in figures[0].axes:
+        visible = {len(curve.get_xdata()): curve.get_marker() for curve in panel.get_lines()}
+        assert visible == {1: "o", 2: "None"}  # a line through one point is nothing that could be seen
 
 
 @needs_matplotlib
