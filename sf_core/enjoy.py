@@ -117,6 +117,7 @@ def _show(
     overlay = Overlay(session.policy, vector) if cfg.overlay and drawn else None
     canvas: _Canvas | None = video if video else Window(f"{cfg.env} · {cfg.experiment}") if overlay else None
     pace = _Pace(fps if drawn and not video else 0.0)
+    skip = session.cfg.env_frameskip if session.cfg.summaries_use_frameskip else 1  # lengths as training reports them
     ended = 0
     try:
         for moment in play(
@@ -132,9 +133,8 @@ def _show(
             counting.note_acting(moment.step.active)
             for episode in counting.add(moment.finished):
                 agent = f", agent {episode.agent}" if vector.agents_per_env > 1 else ""
-                print(
-                    f"episode {episode.number}{agent}: return {episode.reward:.3f}, length {episode.length}", flush=True
-                )
+                told = f"return {episode.reward:.3f}, length {episode.length * skip}"
+                print(f"episode {episode.number}{agent}: {told}", flush=True)
             shown, goes_on = viewing.after_step(ended)
             if drawn and shown:
                 picture = vector.render()

@@ -104,13 +104,16 @@ def test_a_video_is_real_time_and_the_one_before_is_kept(train_dir, capsys):
         assert (status, mean) == (ExperimentStatus.SUCCESS, 3.0)
         fps, frames = frames_in(train_dir / "painter" / name)
         assert (fps, len(frames)) == (30, 6)  # 60 frames a second, of which every second one is a step
-        assert f"Wrote 6 frames to {train_dir / 'painter' / name}" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert f"Wrote 6 frames to {train_dir / 'painter' / name}" in out
+        assert "episode 1: return 3.000, length 6" in out  # env steps, as everywhere: 3 actions of 2 frames
 
 
-def test_every_frame_of_a_skip_is_shown_where_actions_are_repeated(train_dir):
+def test_every_frame_of_a_skip_is_shown_where_actions_are_repeated(train_dir, capsys):
     flags = ("--save_video", "--video_name=smooth", "--video_format=gif", "--render_action_repeat=2", "--overlay")
     _, mean = enjoy(cfg_of(train_dir, "painter", *flags))
     assert mean == 6.0  # a reward for each frame, as this env pays by the step
+    assert "return 6.000, length 6" in capsys.readouterr().out
     path = train_dir / "painter" / "smooth.gif"
     assert path.read_bytes()[:3] == b"GIF"
     with Image.open(path) as image:
