@@ -137,6 +137,14 @@ def test_statistics_are_told_for_each_agent(train_dir, capsys):
         assert f"episode 1, agent {agent}: return {returns[agent][1]:.3f}" in out
 
 
+def test_the_first_episode_of_several_agents_lasts_until_the_last_of_them(train_dir):
+    enjoy(cfg_of(train_dir, "pair", "--save_video", "--video_frames=-1", "--video_name=first"))
+    _, frames = frames_in(train_dir / "pair" / "first.mp4")
+    lengths = [SCRIPT.length(agent, 0) for agent in range(2)]
+    assert lengths[0] < lengths[1]
+    assert len(frames) == lengths[1] - 1  # the last step leaves the next episode to draw
+
+
 def test_an_env_with_a_window_draws_itself_and_one_with_an_overlay_is_drawn(train_dir, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
