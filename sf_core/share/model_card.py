@@ -26,7 +26,8 @@ def model_card(run: Path, repository: str, evaluation: Path | None = None) -> st
     Raises:
         UsageError: `evaluation` is not what `sf-eval` writes.
     """
-    config = _object(run / CONFIG).get("values", {})
+    saved = _object(run / CONFIG)
+    config, origins = saved.get("values", {}), saved.get("origins", {})
     env, algorithm = str(config.get("env")), str(config.get("algo", "APPO"))
     score, measured = _score(run, evaluation)
     name = repository.rpartition("/")[2]
@@ -55,7 +56,7 @@ action, rnn_state = policy.act(observation, rnn_state)  # rnn_state=None where a
 {video}
 ## How it was trained
 
-{_training(run)}
+{_training(run, was_continued="saved" in origins.values())}
 All options are in `{CONFIG}`. The files are data: reading them executes nothing.
 """
 
@@ -96,8 +97,8 @@ def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str]:
     return f"{reward:.2f}", f"Mean return **{reward:.2f}** of the last episodes of training, with sampled actions."
 
 
-def _training(run: Path) -> str:
-    """The command and the versions, from `plan.json`, which itself stays at home."""
+def _training(run: Path, was_continued: bool) -> str:
+    """The last command and the versions, from `plan.json`, which itself stays at home."""
     path = run / "plan.json"
     plan = _object(path) if path.is_file() else {}
     command = [str(word) for word in plan.get("command") or ()][1:]  # without the interpreter
@@ -109,7 +110,8 @@ def _training(run: Path) -> str:
     for plugin in (plan.get("plugins") or {}).values():
         needed |= {plugin["distribution"]: plugin["version"]} if plugin.get("distribution") else {}
     versions = ", ".join(f"{name} {version}" for name, version in needed.items())
-    return f"```bash\n{shlex.join(words)}\n```\n\nWith {versions}.\n"
+    earlier = f"This command continued it; what earlier ones asked for is in `{CONFIG}`.\n" if was_continued else ""
+    return f"```bash\n{shlex.join(words)}\n```\n\n{earlier}With {versions}.\n"
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -92,6 +92,17 @@ def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsy
     assert "[replay.mp4](replay.mp4)" in body
 
 
+def test_the_card_of_a_continued_run_says_that_its_command_is_not_all(run, hub):
+    continued = "This command continued it"
+    assert push(run) == 0
+    assert continued not in hub.files("me/cartpole")["README.md"].decode()
+    saved = json.loads((run / "config.json").read_text())
+    saved["origins"]["gamma"] = "saved"
+    (run / "config.json").write_text(json.dumps(saved))
+    assert push(run) == 0
+    assert continued in hub.files("me/cartpole")["README.md"].decode()
+
+
 def test_without_an_evaluation_the_card_has_what_training_reported(run, hub):
     assert push(run) == 0
     assert "**12.35** of the last episodes of training" in hub.files("me/cartpole")["README.md"].decode()
