@@ -111,7 +111,7 @@ def push(api: HubApi, repository: str, what: Push, *, public: bool = False, mess
         message: of the commit.
 
     Raises:
-        UsageError: the repository is public, and `public` was not asked for.
+        UsageError: the repository is public, and `public` was not asked for; or a file is not there any more.
         HubError: the hub refused, or could not be reached.
     """
     with _asking(f"{repository} could not be made"):
@@ -123,8 +123,11 @@ def push(api: HubApi, repository: str, what: Push, *, public: bool = False, mess
         (Path(staging) / CARD).write_text(what.card, encoding="utf-8")
         for file in what.files:
             copy = Path(staging) / file.path
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(what.run / file.path, copy)
+            try:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(what.run / file.path, copy)
+            except OSError as error:  # a run that still trains has replaced its checkpoint
+                raise UsageError(f"{file.path} cannot be copied ({error.strerror}); push again") from error
         with _asking(f"the run could not be sent to {repository}"):
             commit = api.upload_folder(
                 repo_id=repository,

@@ -108,6 +108,19 @@ def test_without_an_evaluation_the_card_has_what_training_reported(run, hub):
     assert "**12.35** of the last episodes of training" in hub.files("me/cartpole")["README.md"].decode()
 
 
+def test_a_checkpoint_that_is_replaced_meanwhile_is_a_sentence(run, hub, monkeypatch, capsys):
+    make = hub.create_repo
+
+    def slow(repo_id, **options):
+        make(repo_id, **options)
+        (run / CHECKPOINT / "model.safetensors").unlink()
+
+    monkeypatch.setattr(hub, "create_repo", slow)
+    assert push(run) == 2
+    assert "model.safetensors cannot be copied (No such file or directory); push again" in capsys.readouterr().err
+    assert set(hub.files("me/cartpole")) == {".gitattributes"}
+
+
 def test_what_is_no_evaluation_is_refused(run, hub, capsys):
     assert push(run, f"--evaluation={run / 'result.json'}") == 2
     assert "is not what sf-eval --output=FILE.json writes" in capsys.readouterr().err
