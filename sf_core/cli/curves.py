@@ -15,6 +15,7 @@ import numpy as np
 
 from sf_core.cfg.options import OPTION_GROUPS
 from sf_core.cli.runs import Run
+from sf_core.cli.tables import is_number
 
 _NUM_POINTS = 200  # of the common grid
 _CONFIDENCE = 0.95
@@ -231,4 +232,4 @@ def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if is_number(value) else None

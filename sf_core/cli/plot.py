@@ -81,8 +81,8 @@ def _draw(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{output} cannot be written ({error.strerror}).") from error
     for line in _last_values(groups, metric):
-        print(line)
-    print(f"{len(curves)} runs in {output}")
+        print(tables.printable(line))
+    print(f"{len(curves)} run{'s' if len(curves) > 1 else ''} in {output}")
     return 0
 
 

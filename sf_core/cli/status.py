@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps({"schema": SCHEMA, "runs": found}, indent=2))
         else:
             for line in _text(found):
-                print(line)
+                print(tables.printable(line))
         sys.stdout.flush()
     except BrokenPipeError:  # `sf-status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -99,7 +99,7 @@ def _done(newest: Mapping[str, Any], config: Mapping[str, Any]) -> float | None:
 def _number(values: Mapping[str, Any], name: str) -> Any:
     """A finite number, else None: the folder may be a stranger's."""
     value = values.get(name)
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    return value if tables.is_number(value) else None
 
 
 def _newest_checkpoint(path: Path) -> Path | None:

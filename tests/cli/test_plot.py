@@ -143,6 +143,18 @@ def test_a_picture_and_the_last_values(tmp_path, capsys, suffix):
 
 
 @needs_matplotlib
+def test_a_name_is_shown_as_it_is_whatever_is_in_it(tmp_path, capsys):
+    a_run(tmp_path, "_first", lines=[line(100), line(200, 9.0)])
+    a_run(tmp_path, "a$b$c^", gamma=0.5, lines=[line(100), line(200, 2.0)])
+    a_run(tmp_path, "huge", gamma=0.7, lines=[line(100), line(150, 10**400), line(200, 3.0)])
+    output = tmp_path / "curves.svg"
+    assert plot.main([str(tmp_path), "-o", str(output)]) == 0
+    text = output.read_text()
+    for name in (" _first", "a$b$c^", "huge"):
+        assert f"<!-- {name} -->" in text
+
+
+@needs_matplotlib
 def test_one_report_is_a_dot_and_runs_without_common_steps_have_no_value(tmp_path, monkeypatch, capsys):
     from matplotlib.figure import Figure
 

@@ -80,7 +80,7 @@ def test_the_table_is_readable_and_says_what_went_wrong(train_dir, capsys):
     assert lines[-1] == "5 runs: 2 died, 1 failed, 1 finished, 1 interrupted"
 
 
-@pytest.mark.parametrize("junk", ['"many"', "[1]", "{}", "1e999", "null"])
+@pytest.mark.parametrize("junk", ['"many"', "[1]", "{}", "1e999", "null", "true", "9" * 400])
 def test_what_is_no_number_is_not_known(tmp_path, capsys, junk):
     run = a_run(tmp_path, "run", result={"status": "success"}, env=["a", "b"])
     numbers = dict.fromkeys(("env_steps", "seconds", "fps", "reward_mean"), "junk")
@@ -118,6 +118,15 @@ def test_the_newest_checkpoint_is_the_one_with_the_highest_numbers(tmp_path, cap
     entry = entries(capsys, tmp_path)["run"]
     assert entry["checkpoint"] == "checkpoint_000000010_1000"
     assert entry["checkpoint_age_s"] == pytest.approx(20, abs=5)
+
+
+def test_what_a_stranger_writes_does_not_reach_the_terminal_as_a_command(tmp_path, capsys):
+    a_run(tmp_path, "run", env="x\n\x1b[31my", result={"status": "failure", "reason": "\x1b]0;mine\x07"})
+    assert main([str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "x??[31my" in out
+    assert "  ! run: ?]0;mine?" in out.splitlines()
+    assert "\x1b" not in out
 
 
 def test_half_a_line_at_the_end_is_not_yet_a_report(tmp_path, capsys):
