@@ -98,9 +98,9 @@ def curve_of(run: Run, metric: str) -> Curve | None:
 
 
 def metrics_of(runs: Sequence[Run]) -> list[str]:
-    """Names of all metrics that hold numbers."""
+    """Names of all metrics that hold numbers, without those of histograms."""
     names = {name for run in runs for name, value in _flat(run.last_metrics()).items() if _number(value) is not None}
-    return sorted(names)
+    return sorted(name for name in names if ".histogram." not in name)
 
 
 def grouped(runs: Sequence[Run], curves: Mapping[str, Curve], by: str) -> list[Group]:
@@ -220,12 +220,12 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"time": {"env": 1}}` as `{"time.env": 1}`."""
+def _flat(line: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
+    """`{"eval": {"extra_stats": {"kills": 1}}}` as `{"eval.extra_stats.kills": 1}`; a report is no deeper."""
     flat: dict[str, Any] = {}
     for name, value in line.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": inside for inner, inside in value.items()}
+        if isinstance(value, Mapping) and depth > 1:
+            flat |= {f"{name}.{inner}": inside for inner, inside in _flat(value, depth - 1).items()}
         else:
             flat[name] = value
     return flat

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sf_core.cli import plot
-from sf_core.cli.curves import band_of, bootstrap_interval, curve_of, grouped
+from sf_core.cli.curves import band_of, bootstrap_interval, curve_of, grouped, metrics_of
 from sf_core.cli.runs import find_runs
 
 _spec = importlib.util.spec_from_file_location("run_folders", Path(__file__).parent / "run_folders.py")
@@ -54,9 +54,15 @@ def test_two_runs_of_one_name_are_two_curves(tmp_path):
 
 
 def test_numbers_inside_of_others_have_a_dot_in_their_name(tmp_path):
-    a_run(tmp_path, "run", lines=[line(100, policy_lag={"mean": 1.5})])
+    evaluated = {"env_steps": 90, "extra_stats": {"kills": 2.5}}
+    a_run(tmp_path, "run", lines=[line(100, policy_lag={"mean": 1.5, "histogram": {"1": 7}}, eval=evaluated)])
     (curve,) = curves_of(tmp_path, "policy_lag.mean")
     assert curve.value.tolist() == [1.5]
+    (curve,) = curves_of(tmp_path, "eval.extra_stats.kills")
+    assert (curve.env_steps.tolist(), curve.value.tolist()) == ([90], [2.5])
+    assert [name for name in metrics_of(find_runs([str(tmp_path)])) if name.startswith("policy_lag")] == [
+        "policy_lag.mean"
+    ]
 
 
 def test_seeds_of_one_configuration_are_a_group_with_the_name_they_share(tmp_path):
