@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from sf_core.cfg.saved import read_config
 from sf_core.share.hub_files import CONFIG, RESULT, VIDEO
 from sf_core.utils.errors import UsageError
 
@@ -24,12 +25,11 @@ def model_card(run: Path, repository: str, evaluation: Path | None = None) -> st
         evaluation: what `sf-eval --output=FILE.json` wrote, or `sf-eval --json` printed.
 
     Raises:
-        UsageError: `evaluation` is not what `sf-eval` writes.
+        UsageError: `evaluation` is not what `sf-eval` writes, or the configuration cannot be read.
     """
-    saved = _object(run / CONFIG)
-    config, origins = saved.get("values", {}), saved.get("origins", {})
+    config = read_config(run)
     env, algorithm = str(config.get("env")), str(config.get("algo", "APPO"))
-    score, measured = _score(run, evaluation)
+    score, measured, flags = _score(run, evaluation)
     name = repository.rpartition("/")[2]
     video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if (run / VIDEO).is_file() else ""
     return f"""\
@@ -43,7 +43,7 @@ Trained with [sf-core](https://pypi.org/project/sf-core/). {measured}
 ```bash
 pip install "sf-core[hub]"
 sf-hub pull {repository}
-sf-eval --experiment={name}
+sf-eval --experiment={name}{flags}
 sf-enjoy --experiment={name} --save_video
 ```
 
@@ -56,7 +56,7 @@ action, rnn_state = policy.act(observation, rnn_state)  # rnn_state=None where a
 {video}
 ## How it was trained
 
-{_training(run, was_continued="saved" in origins.values())}
+{_training(run, was_continued="saved" in config.origins.values())}
 All options are in `{CONFIG}`. The files are data: reading them executes nothing.
 """
 
@@ -81,20 +81,24 @@ def _header(env: str, algorithm: str, score: str | None) -> str:
     return "\n".join(["---", *lines, "---", ""])
 
 
-def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str]:
-    """`mean +/- std`, and a sentence on how it was measured."""
+def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str, str]:
+    """`mean +/- std`, a sentence on how it was measured, and the flags of `sf-eval` that measure it again."""
     if evaluation is not None:
         result = _object(evaluation)
         try:
             mean, std, episodes = float(result["reward_mean"]), float(result["reward_std"]), int(result["episodes"])
-            how = f"{'greedy' if result['deterministic'] else 'sampled'} actions, checkpoint `{result['checkpoint']}`"
+            greedy, checkpoint = bool(result["deterministic"]), str(result["checkpoint"])
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{evaluation} is not what sf-eval --output=FILE.json writes ({error!r})") from error
-        return f"{mean:.2f} +/- {std:.2f}", f"Mean return **{mean:.2f}** ± {std:.2f} over {episodes} episodes ({how})."
+        how = f"{'greedy' if greedy else 'sampled'} actions, checkpoint `{checkpoint}`"
+        flags = f" --episodes={episodes}{' --eval_deterministic' if greedy else ''}"
+        flags += " --load_checkpoint_kind=best" if checkpoint.startswith("best_") else ""
+        sentence = f"Mean return **{mean:.2f}** ± {std:.2f} (standard deviation) over {episodes} episodes ({how})."
+        return f"{mean:.2f} +/- {std:.2f}", sentence, flags
     reward = _object(run / RESULT).get("reward_mean") if (run / RESULT).is_file() else None
     if not isinstance(reward, int | float):
-        return None, "It was not evaluated."
-    return f"{reward:.2f}", f"Mean return **{reward:.2f}** of the last episodes of training, with sampled actions."
+        return None, "It was not evaluated.", ""
+    return f"{reward:.2f}", f"Mean return **{reward:.2f}** of the last episodes of training, with sampled actions.", ""
 
 
 def _training(run: Path, was_continued: bool) -> str:

@@ -84,7 +84,8 @@ def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsy
     metric = entries["model-index"][0]["results"][0]["metrics"][0]
     assert metric == {"type": "mean_reward", "name": "mean_reward", "value": "490.50 +/- 3.25", "verified": False}
     assert "CartPole-v1" in entries["tags"]
-    assert "**490.50** ± 3.25 over 50 episodes (greedy actions, checkpoint `best_1`)" in body
+    assert "**490.50** ± 3.25 (standard deviation) over 50 episodes (greedy actions, checkpoint `best_1`)" in body
+    assert "\nsf-eval --experiment=cartpole --episodes=50 --eval_deterministic --load_checkpoint_kind=best\n" in body
     assert "sf-train --env=CartPole-v1 '--note=a b'" in body
     assert "/home/me" not in card
     assert "maze-plugin 1.2" in body
