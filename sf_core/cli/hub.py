@@ -63,7 +63,7 @@ def _push(options: argparse.Namespace) -> int:
     evaluation = Path(options.evaluation).expanduser() if options.evaluation else None
     what = hub.prepare_push(run, options.repository, evaluation)
     for file in what.files:
-        print(f"  {file.size:>13,}  {file.path}")
+        print(f"  {file.size:>13,}  {file.path}{f' ({file.source})' if file.source not in ('', file.path) else ''}")
     _say_what_names_folders(run)
     if options.dry_run:
         print(f"\n{what.card}\nNothing was sent (--dry_run).")

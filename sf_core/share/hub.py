@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from sf_core.cfg.saved import read_config
 from sf_core.model.checkpoint_files import MODEL_FILE, read_saved_policy
 from sf_core.runner.files.run_folder import write_json
-from sf_core.share.hub_files import CARD, HubFile, RefusedFilesError, files_of_run, taken
+from sf_core.share.hub_files import CARD, VIDEO, HubFile, RefusedFilesError, files_of_run, taken
 from sf_core.share.model_card import model_card
 from sf_core.utils.errors import UsageError
 
@@ -97,7 +97,8 @@ def prepare_push(run: Path, repository: str, evaluation: Path | None = None) -> 
     except RefusedFilesError as error:
         raise UsageError(f"{run} cannot be sent: {error}") from error
     _read_all(run, files)
-    return Push(run, files, model_card(run, repository, evaluation))
+    has_video = any(file.path == VIDEO for file in files)
+    return Push(run, files, model_card(run, repository, evaluation, has_video=has_video))
 
 
 def push(api: HubApi, repository: str, what: Push, *, public: bool = False, message: str = "") -> str:
@@ -125,7 +126,7 @@ def push(api: HubApi, repository: str, what: Push, *, public: bool = False, mess
             copy = Path(staging) / file.path
             try:
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(what.run / file.path, copy)
+                shutil.copyfile(what.run / (file.source or file.path), copy)
             except OSError as error:  # a run that still trains has replaced its checkpoint
                 raise UsageError(f"{file.path} cannot be copied ({error.strerror}); push again") from error
         with _asking(f"the run could not be sent to {repository}"):

@@ -16,13 +16,14 @@ from sf_core.share.hub_files import CONFIG, RESULT, VIDEO
 from sf_core.utils.errors import UsageError
 
 
-def model_card(run: Path, repository: str, evaluation: Path | None = None) -> str:
+def model_card(run: Path, repository: str, evaluation: Path | None = None, *, has_video: bool = False) -> str:
     """The card of `run`.
 
     Args:
         run: the folder.
         repository: `user/name`, for the commands in the card.
         evaluation: what `sf-eval --output=FILE.json` wrote, or `sf-eval --json` printed.
+        has_video: a video is sent with it.
 
     Raises:
         UsageError: `evaluation` is not what `sf-eval` writes, or the configuration cannot be read.
@@ -31,7 +32,7 @@ def model_card(run: Path, repository: str, evaluation: Path | None = None) -> st
     env, algorithm = str(config.get("env")), str(config.get("algo", "APPO"))
     score, measured, flags = _score(run, evaluation)
     name = repository.rpartition("/")[2]
-    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if (run / VIDEO).is_file() else ""
+    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if has_video else ""
     return f"""\
 {_header(env, algorithm, score)}
 # {algorithm} on {env}

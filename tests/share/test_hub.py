@@ -1,6 +1,8 @@
 """Runs to the hub and back: what is sent, what is taken, and from which commit. The hub is in memory."""
 
 import json
+import os
+import time
 
 import pytest
 
@@ -107,6 +109,16 @@ def test_the_card_of_a_continued_run_says_that_its_command_is_not_all(run, hub):
 def test_without_an_evaluation_the_card_has_what_training_reported(run, hub):
     assert push(run) == 0
     assert "**12.35** of the last episodes of training" in hub.files("me/cartpole")["README.md"].decode()
+
+
+def test_the_video_is_the_one_recorded_last(run, hub, capsys):
+    for age_s, name in ((20, "replay.mp4"), (10, "replay_3.mp4"), (5, "replay_2.mp4"), (0, "replay_of_mine.mp4")):
+        (run / name).write_bytes(name.encode())
+        os.utime(run / name, times=(time.time() - age_s,) * 2)
+    assert push(run) == 0
+    assert hub.files("me/cartpole")["replay.mp4"] == b"replay_2.mp4"
+    assert "replay.mp4 (replay_2.mp4)" in capsys.readouterr().out
+    assert "replay_2.mp4" not in hub.files("me/cartpole")
 
 
 def test_a_checkpoint_that_is_replaced_meanwhile_is_a_sentence(run, hub, monkeypatch, capsys):
