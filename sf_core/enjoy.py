@@ -82,7 +82,7 @@ class Viewing:
         self._frames = 0
 
     def after_step(self, episodes_ended: int) -> tuple[bool, bool]:
-        """Whether what this step led to is shown, and whether to go on; of several agents the last one to end counts."""
+        """Whether what this step led to is shown, and whether to go on; a game has ended when its last agent has."""
         self._frames += 1
         shown = self._frames <= self._recorded_frames and not (self._first_only and episodes_ended)
         return shown, self._frames < self._max_frames

@@ -64,7 +64,7 @@ class Band:
     """Mean over the runs of a group, and where it would be expected again.
 
     Attributes:
-        x: `[G]`, from where the last of the runs begins to where the first of them ends; one number where these are one.
+        x: `[G]`, from where the last of the runs begins to where the first of them ends; may be one number.
         mean, low, high: `[G]`.
     """
 

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     pull.set_defaults(action=_pull)
     pull.add_argument("repository", metavar="USER/NAME")
     add_place(pull, experiment=None)
-    pull.add_argument("--revision", metavar="COMMIT", help="a tag, branch or commit (all 40 digits); the newest commit by default")
+    pull.add_argument("--revision", metavar="COMMIT", help="a tag, branch or whole commit id; the newest by default")
     return parser
 
 

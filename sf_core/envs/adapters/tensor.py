@@ -271,11 +271,13 @@ def _extra_stats(infos: Mapping[str, Any]) -> dict[str, Tensor]:
     said = {key: (x, given.get(f"_{key}")) for key, x in given.items() if not (key[:1] == "_" and key[1:] in given)}
     if TRUE_OBJECTIVE in infos:
         said[TRUE_OBJECTIVE] = (infos[TRUE_OBJECTIVE], infos.get(f"_{TRUE_OBJECTIVE}"))
-    return {
-        key: (x if x.is_floating_point() else x.float()).masked_fill(~mask, torch.nan) if isinstance(mask, Tensor) else x
-        for key, (x, mask) in said.items()
-        if isinstance(x, Tensor) and x.ndim == 1
-    }
+    return {key: _where(mask, x) for key, (x, mask) in said.items() if isinstance(x, Tensor) and x.ndim == 1}
+
+
+def _where(mask: Any, x: Tensor) -> Tensor:
+    if not isinstance(mask, Tensor):
+        return x
+    return (x if x.is_floating_point() else x.float()).masked_fill(~mask, torch.nan)
 
 
 def _to_host(value: Any) -> Any:
