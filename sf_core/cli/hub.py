@@ -93,6 +93,11 @@ def _pull(options: argparse.Namespace) -> int:
 def _say_what_names_folders(run: Path) -> None:
     from sf_core.cfg.saved import read_config
 
-    named = [f"{key}={value}" for key, value in read_config(run).items() if str(value).startswith(("/", "~"))]
+    named = [
+        f"{key}={word}"
+        for key, value in read_config(run).items()
+        for word in (value if isinstance(value, list) else [value])  # -p names several
+        if str(word).startswith(("/", "~"))
+    ]
     if named:
         print(f"config.json and checkpoint.json name folders of this machine: {', '.join(named)}")

@@ -71,6 +71,14 @@ def test_a_run_goes_to_the_hub_and_comes_back(run, hub, capsys):
     assert not list(run.parent.glob(".pulling*"))
 
 
+def test_plugins_of_this_machine_are_named_before_they_are_sent(run, hub, capsys):
+    saved = json.loads((run / "config.json").read_text())
+    saved["values"]["plugins"] = ["maze", "/home/me/secret/my_env.py"]
+    (run / "config.json").write_text(json.dumps(saved))
+    assert push(run, "--dry_run") == 0
+    assert "plugins=/home/me/secret/my_env.py" in capsys.readouterr().out
+
+
 def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsys):
     assert push(run, "--dry_run") == 0
     shown = capsys.readouterr().out
