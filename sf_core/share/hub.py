@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from sf_core.cfg.saved import read_config
 from sf_core.model.checkpoint_files import MODEL_FILE, read_saved_policy
 from sf_core.runner.files.run_folder import write_json
-from sf_core.share.hub_files import CARD, VIDEO, HubFile, RefusedFilesError, files_of_run, taken
+from sf_core.share.hub_files import CARD, HubFile, RefusedFilesError, files_of_run, taken
 from sf_core.share.model_card import model_card
 from sf_core.utils.errors import UsageError
 
@@ -90,15 +90,15 @@ def prepare_push(run: Path, repository: str, evaluation: Path | None = None) -> 
     """Collect what would be sent; touches nothing.
 
     Raises:
-        UsageError: it is no run with a checkpoint, or something of it or the evaluation cannot be read.
+        UsageError: it is no run with a checkpoint, something of it or the evaluation cannot be read, or the evaluation
+            is of a checkpoint that would not be sent.
     """
     try:
         files = files_of_run(run)
     except RefusedFilesError as error:
         raise UsageError(f"{run} cannot be sent: {error}") from error
     _read_all(run, files)
-    has_video = any(file.path == VIDEO for file in files)
-    return Push(run, files, model_card(run, repository, evaluation, has_video=has_video))
+    return Push(run, files, model_card(run, repository, [file.path for file in files], evaluation))
 
 
 def push(api: HubApi, repository: str, what: Push, *, public: bool = False, message: str = "") -> str:

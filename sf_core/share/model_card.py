@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,24 @@ from sf_core.share.hub_files import CONFIG, RESULT, VIDEO
 from sf_core.utils.errors import UsageError
 
 
-def model_card(run: Path, repository: str, evaluation: Path | None = None, *, has_video: bool = False) -> str:
+def model_card(run: Path, repository: str, sent: Collection[str], evaluation: Path | None = None) -> str:
     """The card of `run`.
 
     Args:
         run: the folder.
         repository: `user/name`, for the commands in the card.
+        sent: the files that go with it, by their paths in the repository.
         evaluation: what `sf-eval --output=FILE.json` wrote, or `sf-eval --json` printed.
-        has_video: a video is sent with it.
 
     Raises:
-        UsageError: `evaluation` is not what `sf-eval` writes, or the configuration cannot be read.
+        UsageError: `evaluation` is not what `sf-eval` writes, or is of a checkpoint that is not sent; or the
+            configuration cannot be read.
     """
     config = read_config(run)
     env, algorithm = str(config.get("env")), str(config.get("algo", "APPO"))
-    score, measured, flags = _score(run, evaluation)
+    score, measured, flags = _score(run, sent, evaluation)
     name = repository.rpartition("/")[2]
-    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if has_video else ""
+    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if VIDEO in sent else ""
     return f"""\
 {_header(env, algorithm, score)}
 # {algorithm} on {env}
@@ -82,7 +84,7 @@ def _header(env: str, algorithm: str, score: str | None) -> str:
     return "\n".join(["---", *lines, "---", ""])
 
 
-def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str, str]:
+def _score(run: Path, sent: Collection[str], evaluation: Path | None) -> tuple[str | None, str, str]:
     """`mean +/- std`, a sentence on how it was measured, and the flags of `sf-eval` that measure it again."""
     if evaluation is not None:
         result = _object(evaluation)
@@ -91,6 +93,11 @@ def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str, str]:
             greedy, checkpoint = bool(result["deterministic"]), str(result["checkpoint"])
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{evaluation} is not what sf-eval --output=FILE.json writes ({error!r})") from error
+        if not any(path.split("/")[-2:-1] == [checkpoint] for path in sent):
+            raise UsageError(
+                f"{evaluation} is of {checkpoint}, which is neither the newest checkpoint nor the best one and would not "
+                "be sent; measure one of these with sf-eval"
+            )
         how = f"{'greedy' if greedy else 'sampled'} actions, checkpoint `{checkpoint}`"
         flags = f" --episodes={episodes}{' --eval_deterministic' if greedy else ''}"
         flags += " --load_checkpoint_kind=best" if checkpoint.startswith("best_") else ""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from sf_core.model.policy import Policy
 from sf_core.share.hub_files import HubFile, RefusedFilesError, largest_size, taken
 
 CHECKPOINT = "checkpoint_p0/checkpoint_000000007_1000"
+BEST = "best_000000007_1000_reward_12.345"
 
 
 @pytest.fixture
@@ -85,7 +87,8 @@ def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsy
     assert "Nothing was sent" in shown
     assert "name folders of this machine: train_dir=" in shown
     assert hub.repositories == {}
-    result = {"reward_mean": 490.5, "reward_std": 3.25, "episodes": 50, "deterministic": True, "checkpoint": "best_1"}
+    result = {"reward_mean": 490.5, "reward_std": 3.25, "episodes": 50, "deterministic": True, "checkpoint": BEST}
+    shutil.copytree(run / CHECKPOINT, run / "checkpoint_p0" / BEST)
     (tmp_path / "score.json").write_text(json.dumps(result))
     assert push(run, f"--evaluation={tmp_path / 'score.json'}") == 0
     card = hub.files("me/cartpole")["README.md"].decode()
@@ -94,7 +97,7 @@ def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsy
     metric = entries["model-index"][0]["results"][0]["metrics"][0]
     assert metric == {"type": "mean_reward", "name": "mean_reward", "value": "490.50 +/- 3.25", "verified": False}
     assert "CartPole-v1" in entries["tags"]
-    assert "**490.50** ± 3.25 (standard deviation) over 50 episodes (greedy actions, checkpoint `best_1`)" in body
+    assert f"**490.50** ± 3.25 (standard deviation) over 50 episodes (greedy actions, checkpoint `{BEST}`)" in body
     assert "\nsf-eval --experiment=cartpole --episodes=50 --eval_deterministic --load_checkpoint_kind=best\n" in body
     assert "sf-train --env=CartPole-v1 '--note=a b'" in body
     assert "/home/me" not in card
@@ -140,6 +143,14 @@ def test_a_checkpoint_that_is_replaced_meanwhile_is_a_sentence(run, hub, monkeyp
     assert push(run) == 2
     assert "model.safetensors cannot be copied (No such file or directory); push again" in capsys.readouterr().err
     assert set(hub.files("me/cartpole")) == {".gitattributes"}
+
+
+def test_the_score_of_a_checkpoint_that_stays_at_home_is_refused(run, hub, tmp_path, capsys):
+    result = {"reward_mean": 9.5, "reward_std": 3.25, "episodes": 50, "deterministic": True}
+    for name, code in (("checkpoint_000000003_500", 2), ("checkpoint_000000007_1000", 0)):
+        (tmp_path / "score.json").write_text(json.dumps({**result, "checkpoint": name}))
+        assert push(run, f"--evaluation={tmp_path / 'score.json'}") == code
+    assert "score.json is of checkpoint_000000003_500, which is neither the newest" in capsys.readouterr().err
 
 
 def test_what_is_no_evaluation_is_refused(run, hub, capsys):
