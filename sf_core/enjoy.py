@@ -82,7 +82,7 @@ class Viewing:
         self._frames = 0
 
     def after_step(self, episodes_ended: int) -> tuple[bool, bool]:
-        """Whether what this step led to is shown, and whether to go on."""
+        """Whether what this step led to is shown, and whether to go on; a game has ended when its last agent has."""
         self._frames += 1
         shown = self._frames <= self._recorded_frames and not (self._first_only and episodes_ended)
         return shown, self._frames < self._max_frames
@@ -106,6 +106,8 @@ def _show(
     video_path: Path | None,
 ) -> None:
     """Play, and show or record every step."""
+    import numpy as np
+
     from sf_core.eval.evaluate import play
     from sf_core.eval.overlay import Overlay
     from sf_core.eval.video import VideoWriter
@@ -117,7 +119,8 @@ def _show(
     overlay = Overlay(session.policy, vector) if cfg.overlay and drawn else None
     canvas: _Canvas | None = video if video else Window(f"{cfg.env} · {cfg.experiment}") if overlay else None
     pace = _Pace(fps if drawn and not video else 0.0)
-    ended = 0
+    skip = session.cfg.env_frameskip if session.cfg.summaries_use_frameskip else 1  # lengths as training reports them
+    acted, ended = np.zeros(vector.num_agents, bool), np.zeros(vector.num_agents, int)
     try:
         for moment in play(
             session.policy,
@@ -128,14 +131,14 @@ def _show(
             action_repeat=action_repeat,
             keep_observation=overlay is not None,
         ):
-            ended += bool(moment.step.episode_end.any())
+            acted |= moment.step.active
+            ended += moment.step.episode_end
             counting.note_acting(moment.step.active)
             for episode in counting.add(moment.finished):
                 agent = f", agent {episode.agent}" if vector.agents_per_env > 1 else ""
-                print(
-                    f"episode {episode.number}{agent}: return {episode.reward:.3f}, length {episode.length}", flush=True
-                )
-            shown, goes_on = viewing.after_step(ended)
+                told = f"return {episode.reward:.3f}, length {episode.length * skip}"
+                print(f"episode {episode.number}{agent}: {told}", flush=True)
+            shown, goes_on = viewing.after_step(int(ended[acted].min()) if acted.any() else 0)
             if drawn and shown:
                 picture = vector.render()
                 if canvas is not None:

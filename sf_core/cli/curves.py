@@ -15,6 +15,7 @@ import numpy as np
 
 from sf_core.cfg.options import OPTION_GROUPS
 from sf_core.cli.runs import Run
+from sf_core.cli.tables import is_number
 
 _NUM_POINTS = 200  # of the common grid
 _CONFIDENCE = 0.95
@@ -63,7 +64,7 @@ class Band:
     """Mean over the runs of a group, and where it would be expected again.
 
     Attributes:
-        x: `[G]`, from where the last of the runs begins to where the first of them ends.
+        x: `[G]`, from where the last of the runs begins to where the first of them ends; may be one number.
         mean, low, high: `[G]`.
     """
 
@@ -97,9 +98,9 @@ def curve_of(run: Run, metric: str) -> Curve | None:
 
 
 def metrics_of(runs: Sequence[Run]) -> list[str]:
-    """Names of all metrics that hold numbers."""
+    """Names of all metrics that hold numbers, without those of histograms."""
     names = {name for run in runs for name, value in _flat(run.last_metrics()).items() if _number(value) is not None}
-    return sorted(names)
+    return sorted(name for name in names if ".histogram." not in name)
 
 
 def grouped(runs: Sequence[Run], curves: Mapping[str, Curve], by: str) -> list[Group]:
@@ -132,9 +133,9 @@ def band_of(curves: Sequence[Curve], axis: str) -> Band | None:
     """
     begin = max(getattr(curve, axis)[0] for curve in curves)
     end = min(getattr(curve, axis)[-1] for curve in curves)
-    if len(curves) < 2 or end <= begin:
+    if len(curves) < 2 or end < begin:
         return None
-    x = np.linspace(begin, end, _NUM_POINTS)
+    x = np.linspace(begin, end, _NUM_POINTS if end > begin else 1)
     values = np.stack([np.interp(x, getattr(curve, axis), curve.value) for curve in curves])  # [R, G]
     return Band(x, values.mean(0), *bootstrap_interval(values))
 
@@ -219,16 +220,16 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"time": {"env": 1}}` as `{"time.env": 1}`."""
+def _flat(line: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
+    """`{"eval": {"extra_stats": {"kills": 1}}}` as `{"eval.extra_stats.kills": 1}`; a report is no deeper."""
     flat: dict[str, Any] = {}
     for name, value in line.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": inside for inner, inside in value.items()}
+        if isinstance(value, Mapping) and depth > 1:
+            flat |= {f"{name}.{inner}": inside for inner, inside in _flat(value, depth - 1).items()}
         else:
             flat[name] = value
     return flat
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if is_number(value) else None

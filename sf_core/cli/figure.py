@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sf_core.cli.curves import Group, band_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; the yellow one is too pale for lines.
@@ -42,7 +43,7 @@ def draw(groups: Sequence[Group], path: Path, *, axes: str, value_label: str, ti
             unit_s = _dress(panel, of_env, column)
             for index, group in enumerate(of_env):
                 _draw_group(panel, group, column, unit_s, _look(index))
-        row[0].set_title(env, loc="left", fontweight="bold")
+        row[0].set_title(_verbatim(env), loc="left", fontweight="bold")
         row[0].set_ylabel(value_label)
         if len(of_env) <= _MOST_IN_PANEL:
             row[0].legend(frameon=False)
@@ -56,17 +57,19 @@ def draw(groups: Sequence[Group], path: Path, *, axes: str, value_label: str, ti
 
 
 def _draw_group(panel: Axes, group: Group, column: str, unit: float, look: dict[str, Any]) -> None:
-    """The mean with its band, and every run on its own, paler; of one run its curve alone."""
+    """The mean with its band, and every run on its own, paler; of one run its curve alone. One report is a dot."""
     band = band_of(group.curves, column)
     many = len(group.curves) > 1
-    label = f"{group.label} ({len(group.curves)} runs)" if many else group.label
+    label = _verbatim(f"{group.label} ({len(group.curves)} runs)" if many else group.label)
     for index, curve in enumerate(group.curves):
         alone = {"linewidth": 0.7, "alpha": 0.3} if band else {"linewidth": 1.6}
         name = label if band is None and index == 0 else "_"
-        panel.plot(getattr(curve, column) / unit, curve.value, label=name, **(look | alone))
+        panel.plot(getattr(curve, column) / unit, curve.value, label=name, **_dot(curve.value), **(look | alone))
     if band:
-        panel.plot(band.x / unit, band.mean, label=label, linewidth=2.0, **look)
+        panel.plot(band.x / unit, band.mean, label=label, linewidth=2.0, **_dot(band.x), **look)
         panel.fill_between(band.x / unit, band.low, band.high, color=look["color"], alpha=0.2, linewidth=0)
+        if len(band.x) == 1:
+            panel.vlines(band.x / unit, band.low, band.high, color=look["color"], alpha=0.4, linewidth=6)
 
 
 def _dress(panel: Axes, groups: Sequence[Group], column: str) -> float:
@@ -84,6 +87,17 @@ def _dress(panel: Axes, groups: Sequence[Group], column: str) -> float:
     name, unit_s = next((unit for unit in _UNITS if longest_s >= 2 * unit[1]), _UNITS[-1])
     panel.set_xlabel(f"training time [{name}]")
     return unit_s
+
+
+def _verbatim(name: str) -> str:
+    """A name as it is: text between dollars would be set as a formula, and what begins with `_` left out."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
+
+
+def _dot(values: np.ndarray) -> dict[str, Any]:
+    """A line through one point is nothing that could be seen."""
+    return {"marker": "o", "clip_on": False} if len(values) == 1 else {}
 
 
 def _look(index: int) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     pull.set_defaults(action=_pull)
     pull.add_argument("repository", metavar="USER/NAME")
     add_place(pull, experiment=None)
-    pull.add_argument("--revision", metavar="COMMIT", help="a commit, tag or branch; the newest commit by default")
+    pull.add_argument("--revision", metavar="COMMIT", help="a tag, branch or whole commit id; the newest by default")
     return parser
 
 
@@ -63,7 +63,7 @@ def _push(options: argparse.Namespace) -> int:
     evaluation = Path(options.evaluation).expanduser() if options.evaluation else None
     what = hub.prepare_push(run, options.repository, evaluation)
     for file in what.files:
-        print(f"  {file.size:>13,}  {file.path}")
+        print(f"  {file.size:>13,}  {file.path}{f' ({file.source})' if file.source not in ('', file.path) else ''}")
     _say_what_names_folders(run)
     if options.dry_run:
         print(f"\n{what.card}\nNothing was sent (--dry_run).")
@@ -93,6 +93,11 @@ def _pull(options: argparse.Namespace) -> int:
 def _say_what_names_folders(run: Path) -> None:
     from sf_core.cfg.saved import read_config
 
-    named = [f"{key}={value}" for key, value in read_config(run).items() if str(value).startswith(("/", "~"))]
+    named = [
+        f"{key}={word}"
+        for key, value in read_config(run).items()
+        for word in (value if isinstance(value, list) else [value])  # -p names several
+        if str(word).startswith(("/", "~"))
+    ]
     if named:
         print(f"config.json and checkpoint.json name folders of this machine: {', '.join(named)}")

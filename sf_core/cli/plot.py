@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,8 +81,8 @@ def _draw(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{output} cannot be written ({error.strerror}).") from error
     for line in _last_values(groups, metric):
-        print(line)
-    print(f"{len(curves)} runs in {output}")
+        print(tables.printable(line))
+    print(f"{len(curves)} run{'s' if len(curves) > 1 else ''} in {output}")
     return 0
 
 
@@ -109,7 +110,8 @@ def _last_values(groups: Sequence[Group], metric: str) -> Iterator[str]:
         band = band_of(group.curves, "env_steps")
         if band is None:
             curve = max(group.curves, key=lambda curve: curve.env_steps[-1])
-            steps, mean, interval = curve.env_steps[-1], curve.value[-1], UNKNOWN
+            alone = len(group.curves) == 1  # of runs that have no steps in common there is no mean
+            steps, mean, interval = curve.env_steps[-1], curve.value[-1] if alone else math.nan, UNKNOWN
         else:
             steps, mean = band.x[-1], band.mean[-1]
             interval = f"{number(float(band.low[-1]))} to {number(float(band.high[-1]))}"

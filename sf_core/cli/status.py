@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from sf_core.utils.readable import UNKNOWN, age, duration, number
 SCHEMA = 1
 _STATE_OF = {"success": "finished", "interrupted": "interrupted", "failure": "failed"}
 _HEADER = ("RUN", "STATE", "ENV", "STEPS", "DONE", "RETURN", "FPS", "TIME", "REPORT", "CHECKPOINT")
+_CHECKPOINT = re.compile(r"checkpoint_(\d{1,19})_(\d{1,19})")
 _NUMBERS = ("STEPS", "DONE", "RETURN", "FPS", "TIME", "REPORT")
 
 
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps({"schema": SCHEMA, "runs": found}, indent=2))
         else:
             for line in _text(found):
-                print(line)
+                print(tables.printable(line))
         sys.stdout.flush()
     except BrokenPipeError:  # `sf-status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,11 +99,16 @@ def _done(newest: Mapping[str, Any], config: Mapping[str, Any]) -> float | None:
 def _number(values: Mapping[str, Any], name: str) -> Any:
     """A finite number, else None: the folder may be a stranger's."""
     value = values.get(name)
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    return value if tables.is_number(value) else None
 
 
 def _newest_checkpoint(path: Path) -> Path | None:
-    found = [(stamp, folder) for folder in path.glob("checkpoint_p*/checkpoint_*") if (stamp := _written(folder))]
+    """By the numbers in its name: in a folder that was copied, times say nothing."""
+    found = [
+        ([int(number) for number in match.groups()], folder)
+        for folder in path.glob("checkpoint_p*/checkpoint_*")
+        if (match := _CHECKPOINT.fullmatch(folder.name)) and _written(folder)
+    ]
     return max(found)[1] if found else None
 
 

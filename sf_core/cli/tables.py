@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collectio
     for row in (header, *rows):
         cells = [align(cell, width) for align, cell, width in zip(to_side, row, widths, strict=False)]
         yield "  ".join([*cells, row[-1]]).rstrip()
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of somebody's JSON is a finite number; there are whole ones that no float can hold."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def printable(line: str) -> str:
+    """A line with what a stranger's file may say, and without what a terminal would do because of it."""
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def plugins(entries: Sequence[Entry], verbose: bool) -> Iterator[str]:

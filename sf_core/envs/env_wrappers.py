@@ -343,6 +343,8 @@ class MaxAndSkipEnv(_Wrapper):
     def __init__(self, env: _AnyEnv, skip: int = 4) -> None:
         super().__init__(env)
         self._skip = skip
+        if fps := (env.metadata or {}).get("render_fps"):  # a picture for every `skip` frames is still real time
+            self.metadata = {**env.metadata, "render_fps": fps / skip}
 
     def step(self, action: Any) -> Step:
         """`skip` steps, fewer where the episode ends, with the sum of their rewards."""

@@ -11,6 +11,7 @@ most. How long an episode lasts then has no say in whether it counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,16 +79,26 @@ class Evaluation:
         """The agents of an environment that played."""
         return sorted({episode.agent for episode in self.episodes})
 
+    @property
+    def rewards_of_games(self) -> np.ndarray:
+        """Mean return of the agents that played together, `[G]`: these depend on each other, games do not."""
+        games: dict[tuple[int, int], list[float]] = {}
+        for episode in self.episodes:
+            games.setdefault((episode.env, episode.number), []).append(episode.reward)
+        return np.array([np.mean(rewards) for rewards in games.values()], np.float64)
+
     def summary(self) -> dict[str, Any]:
         """Mean, standard deviation (of the population), standard error of the mean, extremes; how many episodes.
 
-        The episodes of several agents are counted once, as games; the statistics are over all agents.
+        The episodes of several agents are counted once, as games; the statistics are over all agents. The standard
+        error is that of games, s / sqrt(G) with the sample deviation s; NaN for one game, which has none.
         """
-        rewards = self.rewards
+        rewards, of_games = self.rewards, self.rewards_of_games
+        num_games = len(of_games)
         return {
             "reward_mean": float(rewards.mean()),
             "reward_std": float(rewards.std()),
-            "reward_sem": float(rewards.std() / np.sqrt(len(rewards))),
+            "reward_sem": float(of_games.std(ddof=1) / np.sqrt(num_games)) if num_games > 1 else math.nan,
             "reward_min": float(rewards.min()),
             "reward_max": float(rewards.max()),
             "length_mean": float(self.lengths.mean()),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from sf_core.cfg.config import Config
 from sf_core.runner.files.run_folder import finite
 from sf_core.utils.errors import UsageError
+from sf_core.utils.readable import with_error
 
 if TYPE_CHECKING:
     from sf_core.eval.measure import Measured
@@ -84,7 +85,7 @@ def print_table(result: dict[str, Any], cfg: Config) -> None:
     rows = [(f"{result['episodes']} episodes", result)]
     rows += [(f"agent {agent['agent']}", agent) for agent in result.get("agents", ())]
     for name, row in rows:
-        mean = f"{row['reward_mean']:.2f} ± {row['reward_sem']:.2f}"
+        mean = with_error(row["reward_mean"], row["reward_sem"], 2)
         spread = (f"{row[f'reward_{key}']:.2f}" for key in ("std", "min", "max"))
         table.add_row(name, mean, *spread, f"{row['length_mean']:.1f}")
     console = Console()

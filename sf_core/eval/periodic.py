@@ -37,6 +37,7 @@ from sf_core.runner.reports.evaluations import Evaluated
 from sf_core.runner.signals import StopSignal
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
+from sf_core.utils.readable import with_error
 
 _FOLDER = ".evaluating"
 _NICENESS = 5  # more than the processes that train: they come first
@@ -212,8 +213,8 @@ class PeriodicEvaluation:
         self.last = answer
         reward, result = answer.result["reward_mean"], answer.result
         log.info(
-            "Evaluation at %s env steps: mean return %.3f ± %.3f over %d episodes, %.1f s%s",
-            f"{answer.env_steps:,}", reward, result["reward_sem"], result["episodes"], result["seconds"],
+            "Evaluation at %s env steps: mean return %s over %d episodes, %.1f s%s",
+            f"{answer.env_steps:,}", with_error(reward, result["reward_sem"], 3), result["episodes"], result["seconds"],
             "; the best so far" if answer.is_best else "",
         )  # fmt: skip
         if answer.is_best:

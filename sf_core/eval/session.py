@@ -134,7 +134,7 @@ def _checkpoint_path(cfg: Config) -> Path:
     if not cfg.get("checkpoint"):
         return directory
     name = Path(cfg.checkpoint).expanduser()
-    for path in (name, directory / name, directory / "milestones" / name):
+    for path in (directory / name, directory / "milestones" / name, name):
         if (path / JSON_FILE).is_file():
             return path
     there = sorted(path.parent.name for path in directory.glob(f"**/{JSON_FILE}"))

@@ -38,6 +38,7 @@ class VideoWriter:
         self._path = path
         self._fps = fps
         self._encoder: _Encoder | None = None
+        self._shape: tuple[int, ...] | None = None
         self.num_frames = 0
 
     @property
@@ -49,8 +50,13 @@ class VideoWriter:
         """Add one RGB frame, shape [H, W, 3], uint8.
 
         Raises:
-            UsageError: the file cannot be written.
+            UsageError: the file cannot be written, or this is no frame of the same video.
         """
+        if frame.ndim != 3 or frame.shape[2] != 3:
+            raise UsageError(f"a picture has the shape {frame.shape}; render() must return [height, width, 3]")
+        if self._shape not in (None, frame.shape):
+            raise UsageError(f"a picture has the shape {frame.shape} and the first one {self._shape}; a video has one")
+        self._shape = frame.shape
         frame = enlarge(np.ascontiguousarray(frame, dtype=np.uint8))
         if self._encoder is None:
             self._encoder = self._open(frame)

@@ -9,6 +9,7 @@ know of episodes is noted there and read once per rollout.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -176,7 +177,8 @@ class TensorEpisodeStats:
                 continue
             if step not in extra_of_step:
                 extra_of_step[step] = {key: value.cpu().numpy() for key, value in noted[step][3].items()}
-            extra = {key: float(values[row]) for key, values in extra_of_step[step].items()}
+            said = {key: float(values[row]) for key, values in extra_of_step[step].items()}
+            extra = {key: value for key, value in said.items() if not math.isnan(value)}
             finished.append(
                 FinishedEpisode(agent=row, policy_id=_POLICY, reward=total, length=length, extra_stats=extra)
             )

@@ -90,14 +90,15 @@ def prepare_push(run: Path, repository: str, evaluation: Path | None = None) -> 
     """Collect what would be sent; touches nothing.
 
     Raises:
-        UsageError: it is no run with a checkpoint, or something of it or the evaluation cannot be read.
+        UsageError: it is no run with a checkpoint, something of it or the evaluation cannot be read, or the evaluation
+            is of a checkpoint that would not be sent.
     """
     try:
         files = files_of_run(run)
     except RefusedFilesError as error:
         raise UsageError(f"{run} cannot be sent: {error}") from error
     _read_all(run, files)
-    return Push(run, files, model_card(run, repository, evaluation))
+    return Push(run, files, model_card(run, repository, [file.path for file in files], evaluation))
 
 
 def push(api: HubApi, repository: str, what: Push, *, public: bool = False, message: str = "") -> str:
@@ -111,7 +112,7 @@ def push(api: HubApi, repository: str, what: Push, *, public: bool = False, mess
         message: of the commit.
 
     Raises:
-        UsageError: the repository is public, and `public` was not asked for.
+        UsageError: the repository is public, and `public` was not asked for; or a file is not there any more.
         HubError: the hub refused, or could not be reached.
     """
     with _asking(f"{repository} could not be made"):
@@ -123,8 +124,11 @@ def push(api: HubApi, repository: str, what: Push, *, public: bool = False, mess
         (Path(staging) / CARD).write_text(what.card, encoding="utf-8")
         for file in what.files:
             copy = Path(staging) / file.path
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(what.run / file.path, copy)
+            try:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(what.run / (file.source or file.path), copy)
+            except OSError as error:  # a run that still trains has replaced its checkpoint
+                raise UsageError(f"{file.path} cannot be copied ({error.strerror}); push again") from error
         with _asking(f"the run could not be sent to {repository}"):
             commit = api.upload_folder(
                 repo_id=repository,

@@ -35,10 +35,15 @@ _MOST_FILES = 64
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file by its path in the repository, `/` between folders, and its size in bytes."""
+    """A file by its path in the repository, `/` between folders, and its size in bytes.
+
+    Attributes:
+        source: its path in the folder of the run, where that is another one.
+    """
 
     path: str
     size: int
+    source: str = ""
 
 
 class RefusedFilesError(ValueError):
@@ -75,14 +80,23 @@ def taken(offered: Iterable[HubFile]) -> tuple[list[HubFile], list[str]]:
 
 
 def files_of_run(run: Path) -> list[HubFile]:
-    """What of a run is sent: its configuration, result and video, the newest checkpoint and the best one.
+    """What of a run is sent: its configuration, result and last video, the newest checkpoint and the best one.
 
     Raises:
         RefusedFilesError: see `taken`.
     """
-    names = [name for name in (CONFIG, RESULT, VIDEO) if (run / name).is_file()]
+    names = [name for name in (CONFIG, RESULT) if (run / name).is_file()]
     for directory in sorted(run.glob("checkpoint_p[0-9]*")):
         for kind in ("latest", "best"):
             for checkpoint in find_checkpoints(directory, kind)[:1]:
                 names += [f"{directory.name}/{checkpoint.name}/{name}" for name in (JSON_FILE, MODEL_FILE)]
-    return taken(HubFile(name, (run / name).stat().st_size) for name in names if (run / name).is_file())[0]
+    files = [HubFile(name, (run / name).stat().st_size) for name in names if (run / name).is_file()]
+    if video := _newest_video(run):
+        files.append(HubFile(VIDEO, video.stat().st_size, video.name))
+    return taken(files)[0]
+
+
+def _newest_video(run: Path) -> Path | None:
+    """What `sf-enjoy` recorded last: it keeps `replay.mp4` and goes on with `replay_2.mp4`."""
+    videos = [path for path in run.glob("replay*.mp4") if re.fullmatch(r"replay(_\d+)?\.mp4", path.name)]
+    return max(videos, key=lambda path: path.stat().st_mtime_ns, default=None)

@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from sf_core.cfg.saved import read_config
 from sf_core.share.hub_files import CONFIG, RESULT, VIDEO
 from sf_core.utils.errors import UsageError
 
 
-def model_card(run: Path, repository: str, evaluation: Path | None = None) -> str:
+def model_card(run: Path, repository: str, sent: Collection[str], evaluation: Path | None = None) -> str:
     """The card of `run`.
 
     Args:
         run: the folder.
         repository: `user/name`, for the commands in the card.
+        sent: the files that go with it, by their paths in the repository.
         evaluation: what `sf-eval --output=FILE.json` wrote, or `sf-eval --json` printed.
 
     Raises:
-        UsageError: `evaluation` is not what `sf-eval` writes.
+        UsageError: `evaluation` is not what `sf-eval` writes, or is of a checkpoint that is not sent; or the
+            configuration cannot be read.
     """
-    config = _object(run / CONFIG).get("values", {})
+    config = read_config(run)
     env, algorithm = str(config.get("env")), str(config.get("algo", "APPO"))
-    score, measured = _score(run, evaluation)
+    score, measured, flags = _score(run, sent, evaluation)
     name = repository.rpartition("/")[2]
-    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if (run / VIDEO).is_file() else ""
+    video = f"\n## Video\n\n[{VIDEO}]({VIDEO})\n" if VIDEO in sent else ""
     return f"""\
 {_header(env, algorithm, score)}
 # {algorithm} on {env}
@@ -42,7 +46,7 @@ Trained with [sf-core](https://pypi.org/project/sf-core/). {measured}
 ```bash
 pip install "sf-core[hub]"
 sf-hub pull {repository}
-sf-eval --experiment={name}
+sf-eval --experiment={name}{flags}
 sf-enjoy --experiment={name} --save_video
 ```
 
@@ -55,7 +59,7 @@ action, rnn_state = policy.act(observation, rnn_state)  # rnn_state=None where a
 {video}
 ## How it was trained
 
-{_training(run)}
+{_training(run, was_continued="saved" in config.origins.values())}
 All options are in `{CONFIG}`. The files are data: reading them executes nothing.
 """
 
@@ -80,24 +84,33 @@ def _header(env: str, algorithm: str, score: str | None) -> str:
     return "\n".join(["---", *lines, "---", ""])
 
 
-def _score(run: Path, evaluation: Path | None) -> tuple[str | None, str]:
-    """`mean +/- std`, and a sentence on how it was measured."""
+def _score(run: Path, sent: Collection[str], evaluation: Path | None) -> tuple[str | None, str, str]:
+    """`mean +/- std`, a sentence on how it was measured, and the flags of `sf-eval` that measure it again."""
     if evaluation is not None:
         result = _object(evaluation)
         try:
             mean, std, episodes = float(result["reward_mean"]), float(result["reward_std"]), int(result["episodes"])
-            how = f"{'greedy' if result['deterministic'] else 'sampled'} actions, checkpoint `{result['checkpoint']}`"
+            greedy, checkpoint = bool(result["deterministic"]), str(result["checkpoint"])
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{evaluation} is not what sf-eval --output=FILE.json writes ({error!r})") from error
-        return f"{mean:.2f} +/- {std:.2f}", f"Mean return **{mean:.2f}** ± {std:.2f} over {episodes} episodes ({how})."
+        if not any(path.split("/")[-2:-1] == [checkpoint] for path in sent):
+            raise UsageError(
+                f"{evaluation} is of {checkpoint}, which is neither the newest checkpoint nor the best one and would not "
+                "be sent; measure one of these with sf-eval"
+            )
+        how = f"{'greedy' if greedy else 'sampled'} actions, checkpoint `{checkpoint}`"
+        flags = f" --episodes={episodes}{' --eval_deterministic' if greedy else ''}"
+        flags += " --load_checkpoint_kind=best" if checkpoint.startswith("best_") else ""
+        sentence = f"Mean return **{mean:.2f}** ± {std:.2f} (standard deviation) over {episodes} episodes ({how})."
+        return f"{mean:.2f} +/- {std:.2f}", sentence, flags
     reward = _object(run / RESULT).get("reward_mean") if (run / RESULT).is_file() else None
     if not isinstance(reward, int | float):
-        return None, "It was not evaluated."
-    return f"{reward:.2f}", f"Mean return **{reward:.2f}** of the last episodes of training, with sampled actions."
+        return None, "It was not evaluated.", ""
+    return f"{reward:.2f}", f"Mean return **{reward:.2f}** of the last episodes of training, with sampled actions.", ""
 
 
-def _training(run: Path) -> str:
-    """The command and the versions, from `plan.json`, which itself stays at home."""
+def _training(run: Path, was_continued: bool) -> str:
+    """The last command and the versions, from `plan.json`, which itself stays at home."""
     path = run / "plan.json"
     plan = _object(path) if path.is_file() else {}
     command = [str(word) for word in plan.get("command") or ()][1:]  # without the interpreter
@@ -109,7 +122,8 @@ def _training(run: Path) -> str:
     for plugin in (plan.get("plugins") or {}).values():
         needed |= {plugin["distribution"]: plugin["version"]} if plugin.get("distribution") else {}
     versions = ", ".join(f"{name} {version}" for name, version in needed.items())
-    return f"```bash\n{shlex.join(words)}\n```\n\nWith {versions}.\n"
+    earlier = f"This command continued it; what earlier ones asked for is in `{CONFIG}`.\n" if was_continued else ""
+    return f"```bash\n{shlex.join(words)}\n```\n\n{earlier}With {versions}.\n"
 
 
 def _object(path: Path) -> dict[str, Any]:

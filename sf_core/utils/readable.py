@@ -16,6 +16,11 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
+def with_error(value: float, error: float, digits: int) -> str:
+    """`12.34 ± 0.56`, or `12.34` alone where the error is not known."""
+    return f"{value:.{digits}f} ± {error:.{digits}f}" if math.isfinite(error) else f"{value:.{digits}f}"
+
+
 def duration(seconds: float) -> str:
     """`1:02:03`, or `3 d 4 h` when long, or – when unknown."""
     if not math.isfinite(seconds) or seconds > 100 * 365 * 86400:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sf_core.cli import plot
-from sf_core.cli.curves import band_of, bootstrap_interval, curve_of, grouped
+from sf_core.cli.curves import band_of, bootstrap_interval, curve_of, grouped, metrics_of
 from sf_core.cli.runs import find_runs
 
 _spec = importlib.util.spec_from_file_location("run_folders", Path(__file__).parent / "run_folders.py")
@@ -54,9 +54,15 @@ def test_two_runs_of_one_name_are_two_curves(tmp_path):
 
 
 def test_numbers_inside_of_others_have_a_dot_in_their_name(tmp_path):
-    a_run(tmp_path, "run", lines=[line(100, policy_lag={"mean": 1.5})])
+    evaluated = {"env_steps": 90, "extra_stats": {"kills": 2.5}}
+    a_run(tmp_path, "run", lines=[line(100, policy_lag={"mean": 1.5, "histogram": {"1": 7}}, eval=evaluated)])
     (curve,) = curves_of(tmp_path, "policy_lag.mean")
     assert curve.value.tolist() == [1.5]
+    (curve,) = curves_of(tmp_path, "eval.extra_stats.kills")
+    assert (curve.env_steps.tolist(), curve.value.tolist()) == ([90], [2.5])
+    assert [name for name in metrics_of(find_runs([str(tmp_path)])) if name.startswith("policy_lag")] == [
+        "policy_lag.mean"
+    ]
 
 
 def test_seeds_of_one_configuration_are_a_group_with_the_name_they_share(tmp_path):
@@ -89,6 +95,14 @@ def test_a_mean_is_taken_where_all_runs_have_values_on_a_common_grid(tmp_path):
     assert (band.mean[0], band.mean[-1]) == (3.0, 6.0)
     assert np.all((band.low <= band.mean) & (band.mean <= band.high))
     assert band_of(curves_of(tmp_path)[:1], "env_steps") is None
+
+
+def test_runs_that_share_one_moment_have_a_mean_there(tmp_path):
+    for seed, value in enumerate((1.0, 2.0, 6.0)):
+        a_run(tmp_path, f"short_{seed}", seed=seed, lines=[line(100, value)])
+    band = band_of(curves_of(tmp_path), "env_steps")
+    assert (band.x.tolist(), band.mean.tolist()) == ([100], [3.0])
+    assert 1.0 <= band.low[0] < 3.0 < band.high[0] <= 6.0
 
 
 def test_the_band_is_the_bootstrap_interval_of_the_mean():
@@ -132,6 +146,33 @@ def test_a_picture_and_the_last_values(tmp_path, capsys, suffix):
         text = output.read_text()
         for words in ("cart (2 runs)", "pong (2 runs)", "environment steps", "training time [s]", "return"):
             assert f"<!-- {words} -->" in text
+
+
+@needs_matplotlib
+def test_a_name_is_shown_as_it_is_whatever_is_in_it(tmp_path, capsys):
+    a_run(tmp_path, "_first", lines=[line(100), line(200, 9.0)])
+    a_run(tmp_path, "a$b$c^", gamma=0.5, lines=[line(100), line(200, 2.0)])
+    a_run(tmp_path, "huge", gamma=0.7, lines=[line(100), line(150, 10**400), line(200, 3.0)])
+    output = tmp_path / "curves.svg"
+    assert plot.main([str(tmp_path), "-o", str(output)]) == 0
+    text = output.read_text()
+    for name in (" _first", "a$b$c^", "huge"):
+        assert f"<!-- {name} -->" in text
+
+
+@needs_matplotlib
+def test_one_report_is_a_dot_and_runs_without_common_steps_have_no_value(tmp_path, monkeypatch, capsys):
+    from matplotlib.figure import Figure
+
+    a_run(tmp_path, "late_1", seed=1, lines=[line(300, 7.0)])
+    a_run(tmp_path, "late_2", seed=2, lines=[line(100, 2.0), line(200, 3.0)])
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, dpi: figures.append(figure))
+    assert plot.main([str(tmp_path), "-o", str(tmp_path / "curves.png")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["late", "CartPole-v1", "2", "300", "–", "–"]
+    for panel in figures[0].axes:
+        visible = {len(curve.get_xdata()): curve.get_marker() for curve in panel.get_lines()}
+        assert visible == {1: "o", 2: "None"}  # a line through one point is nothing that could be seen
 
 
 @needs_matplotlib

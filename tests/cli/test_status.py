@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_the_table_is_readable_and_says_what_went_wrong(train_dir, capsys):
     assert lines[-1] == "5 runs: 2 died, 1 failed, 1 finished, 1 interrupted"
 
 
-@pytest.mark.parametrize("junk", ['"many"', "[1]", "{}", "1e999", "null"])
+@pytest.mark.parametrize("junk", ['"many"', "[1]", "{}", "1e999", "null", "true", "9" * 400])
 def test_what_is_no_number_is_not_known(tmp_path, capsys, junk):
     run = a_run(tmp_path, "run", result={"status": "success"}, env=["a", "b"])
     numbers = dict.fromkeys(("env_steps", "seconds", "fps", "reward_mean"), "junk")
@@ -105,6 +106,27 @@ def test_files_of_a_stranger_and_folders_of_somebody_else_are_no_obstacle(tmp_pa
 
     monkeypatch.setattr(Path, "iterdir", only_mine)
     assert entries(capsys, tmp_path).keys() == {"run"}
+
+
+def test_the_newest_checkpoint_is_the_one_with_the_highest_numbers(tmp_path, capsys):
+    run = a_run(tmp_path, "run", lines=[line(100)])
+    for age_s, name in ((30, "checkpoint_000000009_900"), (20, "checkpoint_000000010_1000"), (0, "checkpoint_p")):
+        folder = run / "checkpoint_p0" / name
+        folder.mkdir(parents=True)
+        os.utime(folder, times=(time.time() - age_s,) * 2)
+    os.utime(run / "checkpoint_p0" / "checkpoint_000000009_900")  # as a copy of the run may leave it
+    entry = entries(capsys, tmp_path)["run"]
+    assert entry["checkpoint"] == "checkpoint_000000010_1000"
+    assert entry["checkpoint_age_s"] == pytest.approx(20, abs=5)
+
+
+def test_what_a_stranger_writes_does_not_reach_the_terminal_as_a_command(tmp_path, capsys):
+    a_run(tmp_path, "run", env="x\n\x1b[31my", result={"status": "failure", "reason": "\x1b]0;mine\x07"})
+    assert main([str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "x??[31my" in out
+    assert "  ! run: ?]0;mine?" in out.splitlines()
+    assert "\x1b" not in out
 
 
 def test_half_a_line_at_the_end_is_not_yet_a_report(tmp_path, capsys):

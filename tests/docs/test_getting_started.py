@@ -61,6 +61,11 @@ def test_the_page_is_read_as_meant():
     programs = [shlex.split(command)[0] for step in found for command in step.commands]
     assert set(programs) >= {"sf-train", "sf-eval", "sf-enjoy", "sf-export"}
     assert set(programs) <= set(SCRIPTS)
+    extras = re.search(r'"\.\[(.*?)\]"', PAGE)  # what is installed at the page's beginning
+    assert extras
+    assert {extra for extra, program in (("onnx", "sf-export"), ("plot", "sf-plot")) if program in PAGE} == set(
+        extras[1].split(",")
+    )
 
 
 def start(command: str, folder: Path) -> subprocess.Popen[str]:

@@ -104,13 +104,16 @@ def test_a_video_is_real_time_and_the_one_before_is_kept(train_dir, capsys):
         assert (status, mean) == (ExperimentStatus.SUCCESS, 3.0)
         fps, frames = frames_in(train_dir / "painter" / name)
         assert (fps, len(frames)) == (30, 6)  # 60 frames a second, of which every second one is a step
-        assert f"Wrote 6 frames to {train_dir / 'painter' / name}" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert f"Wrote 6 frames to {train_dir / 'painter' / name}" in out
+        assert "episode 1: return 3.000, length 6" in out  # env steps, as everywhere: 3 actions of 2 frames
 
 
-def test_every_frame_of_a_skip_is_shown_where_actions_are_repeated(train_dir):
+def test_every_frame_of_a_skip_is_shown_where_actions_are_repeated(train_dir, capsys):
     flags = ("--save_video", "--video_name=smooth", "--video_format=gif", "--render_action_repeat=2", "--overlay")
     _, mean = enjoy(cfg_of(train_dir, "painter", *flags))
     assert mean == 6.0  # a reward for each frame, as this env pays by the step
+    assert "return 6.000, length 6" in capsys.readouterr().out
     path = train_dir / "painter" / "smooth.gif"
     assert path.read_bytes()[:3] == b"GIF"
     with Image.open(path) as image:
@@ -132,6 +135,14 @@ def test_statistics_are_told_for_each_agent(train_dir, capsys):
     for agent in range(2):
         assert f"agent {agent}: mean return {np.mean(returns[agent]):.3f}" in out
         assert f"episode 1, agent {agent}: return {returns[agent][1]:.3f}" in out
+
+
+def test_the_first_episode_of_several_agents_lasts_until_the_last_of_them(train_dir):
+    enjoy(cfg_of(train_dir, "pair", "--save_video", "--video_frames=-1", "--video_name=first"))
+    _, frames = frames_in(train_dir / "pair" / "first.mp4")
+    lengths = [SCRIPT.length(agent, 0) for agent in range(2)]
+    assert lengths[0] < lengths[1]
+    assert len(frames) == lengths[1] - 1  # the last step leaves the next episode to draw
 
 
 def test_an_env_with_a_window_draws_itself_and_one_with_an_overlay_is_drawn(train_dir, monkeypatch):

@@ -106,6 +106,9 @@ def test_an_action_is_repeated_and_flicker_is_gone():
     assert env.actions == [0] * 4
     assert reward == 10.0
     assert observation[:, 0, 0].tolist() == [4, 3] * 4  # frames 3 and 4
+    env.metadata = {"render_modes": ["rgb_array"], "render_fps": 60}
+    assert wrappers.MaxAndSkipEnv(env, 4).metadata == {"render_modes": ["rgb_array"], "render_fps": 15}
+    assert env.metadata["render_fps"] == 60
     observation, reward, terminated, *_ = steps(wrappers.MaxAndSkipEnv(Game(), 4), 3)[-1]
     assert terminated
     assert reward == 2.5

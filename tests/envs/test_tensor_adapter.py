@@ -149,6 +149,27 @@ def test_an_env_in_tensors_hears_how_far_training_is():
     assert env.training_info == {"policy_id": 0, "approx_total_training_steps": 700}
 
 
+def test_a_statistic_counts_where_gymnasiums_masks_say_that_it_was_reported():
+    class Reporting(AsTensors):
+        def step(self, actions):
+            *four, _ = super().step(actions)
+            said = torch.tensor([True, False])
+            stats = {"kills": torch.tensor([3, 0]), "_kills": said, "place": torch.tensor([1.0, 2.0])}
+            infos = {"episode_extra_stats": stats, "true_objective": torch.tensor([7.0, 0.0]), "_true_objective": said}
+            return (*four, infos)
+
+    vector = TensorEnvs(Reporting(CountingVectorEnv(2, AutoresetMode.NEXT_STEP)))
+    sizes = {"num_action_parameters": 2, "rnn_size": 1, "num_slots": 2, "num_agents": 2, "rollout": 9, "recurrence": 1}
+    parts = action_parts(vector.action_space)
+    group = TensorGroup(vector, TensorBuffers(vector.observation_space, parts, device="cpu", **sizes))
+    group.reset()
+    group.begin_rollout(np.arange(2))
+    for t in range(9):
+        group.step(t)
+    reported = {episode.agent: episode.extra_stats for episode in group.finished_episodes()}
+    assert reported == {0: {"kills": 3.0, "place": 1.0, "true_objective": 7.0}, 1: {"place": 2.0}}
+
+
 class Masked(VectorEnv):
     """Leaves env 1 no second choice in its third observation."""
 

@@ -8,8 +8,8 @@ from sf_core.eval.episodes import Counting, Episode, Evaluation, quotas
 from sf_core.sampler.messages import FinishedEpisode
 
 
-def episode(agent=0, reward=1.0, length=5, **extra_stats):
-    return Episode(env=0, agent=agent, number=0, seed=0, reward=reward, length=length, extra_stats=extra_stats)
+def episode(agent=0, reward=1.0, length=5, number=0, **extra_stats):
+    return Episode(env=0, agent=agent, number=number, seed=0, reward=reward, length=length, extra_stats=extra_stats)
 
 
 def finished(row, reward=1.0):
@@ -23,9 +23,22 @@ def test_statistics_of_the_env_are_averaged_over_the_episodes_that_reported_them
 
 
 def test_the_standard_error_is_the_deviation_over_the_root_of_the_number():
-    summary = Evaluation([episode(reward=reward) for reward in (1.0, 3.0, 1.0, 3.0)]).summary()
-    assert (summary["reward_mean"], summary["reward_std"], summary["reward_sem"]) == (2.0, 1.0, 0.5)
+    summary = Evaluation([episode(reward=r, number=n) for n, r in enumerate((1.0, 3.0, 1.0, 3.0))]).summary()
+    assert (summary["reward_mean"], summary["reward_std"]) == (2.0, 1.0)
+    assert summary["reward_sem"] == pytest.approx(np.sqrt(4 / 3) / 2)  # the sample deviation has n - 1 below it
     assert (summary["reward_min"], summary["reward_max"], summary["episodes"]) == (1.0, 3.0, 4)
+
+
+def test_agents_that_play_together_are_one_game_for_the_standard_error():
+    def games_of(*agents):
+        return Evaluation([episode(a, r, number=n) for a, rewards in enumerate(agents) for n, r in enumerate(rewards)])
+
+    alone, team = (1.0, 3.0, 1.0, 3.0), games_of(*[(1.0, 3.0, 1.0, 3.0)] * 4)
+    # four agents that share every reward tell nothing that one of them does not
+    assert team.summary()["reward_sem"] == pytest.approx(games_of(alone).summary()["reward_sem"])
+    opponents = games_of((5.0, -5.0, 5.0), (-5.0, 5.0, -5.0)).summary()
+    assert (opponents["reward_mean"], opponents["reward_sem"], opponents["reward_std"]) == (0.0, 0.0, 5.0)
+    assert np.isnan(games_of((5.0,), (1.0,)).summary()["reward_sem"])  # one game has no error
 
 
 @pytest.mark.parametrize(("num_episodes", "num_envs"), [(10, 4), (3, 8), (16, 16), (1, 1)])

@@ -37,6 +37,24 @@ def test_mp4_holds_every_frame_in_order_and_speed(tmp_path):
     assert red_share == pytest.approx([(index + 1) / 12 for index in range(12)], abs=0.03)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "sentence"),
+    [
+        ([(50, 80)], r"shape \(50, 80\); render\(\) must return"),
+        ([(50, 80, 4)], r"shape \(50, 80, 4\); render\(\) must return"),
+        ([(50, 80, 3), (80, 50, 3)], r"shape \(80, 50, 3\) and the first one \(50, 80, 3\)"),
+    ],
+)
+def test_what_would_be_read_as_another_picture_is_refused(tmp_path, shapes, sentence):
+    *before, wrong = shapes
+    with VideoWriter(tmp_path / "replay.gif", fps=15) as video:
+        for shape in before:
+            video.write(np.zeros(shape, np.uint8))
+        with pytest.raises(UsageError, match=sentence):
+            video.write(np.zeros(wrong, np.uint8))
+    assert video.num_frames == len(before)
+
+
 def test_small_frames_are_enlarged_and_sides_are_even():
     assert enlarge(np.zeros((84, 84, 3), np.uint8)).shape == (252, 252, 3)
     assert enlarge(np.zeros((211, 161, 3), np.uint8)).shape == (422, 322, 3)

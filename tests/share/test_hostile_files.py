@@ -122,6 +122,12 @@ def test_malformed_json_is_refused_in_a_sentence(run_of, capsys, name, data):
     assert refusals(run, capsys) >= 2
 
 
+def test_a_configuration_that_says_nothing_is_no_traceback(run_of, capsys):
+    run = run_of()
+    put(run, "config.json", b'{"schema": 1, "values": [], "origins": []}')
+    assert refusals(run, capsys, most=3) == 1  # sf-eval, which needs an env; the card does without
+
+
 @pytest.mark.parametrize("number", ["1e999", '"many"', "[7]"])
 @pytest.mark.parametrize("name", ["policy_version", "env_steps"])
 def test_a_checkpoint_that_does_not_say_how_old_it_is_is_refused_in_a_sentence(run_of, capsys, name, number):

@@ -1,6 +1,9 @@
 """Runs to the hub and back: what is sent, what is taken, and from which commit. The hub is in memory."""
 
 import json
+import os
+import shutil
+import time
 
 import pytest
 
@@ -9,6 +12,7 @@ from sf_core.model.policy import Policy
 from sf_core.share.hub_files import HubFile, RefusedFilesError, largest_size, taken
 
 CHECKPOINT = "checkpoint_p0/checkpoint_000000007_1000"
+BEST = "best_000000007_1000_reward_12.345"
 
 
 @pytest.fixture
@@ -69,13 +73,22 @@ def test_a_run_goes_to_the_hub_and_comes_back(run, hub, capsys):
     assert not list(run.parent.glob(".pulling*"))
 
 
+def test_plugins_of_this_machine_are_named_before_they_are_sent(run, hub, capsys):
+    saved = json.loads((run / "config.json").read_text())
+    saved["values"]["plugins"] = ["maze", "/home/me/secret/my_env.py"]
+    (run / "config.json").write_text(json.dumps(saved))
+    assert push(run, "--dry_run") == 0
+    assert "plugins=/home/me/secret/my_env.py" in capsys.readouterr().out
+
+
 def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsys):
     assert push(run, "--dry_run") == 0
     shown = capsys.readouterr().out
     assert "Nothing was sent" in shown
     assert "name folders of this machine: train_dir=" in shown
     assert hub.repositories == {}
-    result = {"reward_mean": 490.5, "reward_std": 3.25, "episodes": 50, "deterministic": True, "checkpoint": "best_1"}
+    result = {"reward_mean": 490.5, "reward_std": 3.25, "episodes": 50, "deterministic": True, "checkpoint": BEST}
+    shutil.copytree(run / CHECKPOINT, run / "checkpoint_p0" / BEST)
     (tmp_path / "score.json").write_text(json.dumps(result))
     assert push(run, f"--evaluation={tmp_path / 'score.json'}") == 0
     card = hub.files("me/cartpole")["README.md"].decode()
@@ -84,7 +97,8 @@ def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsy
     metric = entries["model-index"][0]["results"][0]["metrics"][0]
     assert metric == {"type": "mean_reward", "name": "mean_reward", "value": "490.50 +/- 3.25", "verified": False}
     assert "CartPole-v1" in entries["tags"]
-    assert "**490.50** ± 3.25 over 50 episodes (greedy actions, checkpoint `best_1`)" in body
+    assert f"**490.50** ± 3.25 (standard deviation) over 50 episodes (greedy actions, checkpoint `{BEST}`)" in body
+    assert "\nsf-eval --experiment=cartpole --episodes=50 --eval_deterministic --load_checkpoint_kind=best\n" in body
     assert "sf-train --env=CartPole-v1 '--note=a b'" in body
     assert "/home/me" not in card
     assert "maze-plugin 1.2" in body
@@ -92,9 +106,51 @@ def test_the_card_says_score_command_and_how_to_use_it(run, hub, tmp_path, capsy
     assert "[replay.mp4](replay.mp4)" in body
 
 
+def test_the_card_of_a_continued_run_says_that_its_command_is_not_all(run, hub):
+    continued = "This command continued it"
+    assert push(run) == 0
+    assert continued not in hub.files("me/cartpole")["README.md"].decode()
+    saved = json.loads((run / "config.json").read_text())
+    saved["origins"]["gamma"] = "saved"
+    (run / "config.json").write_text(json.dumps(saved))
+    assert push(run) == 0
+    assert continued in hub.files("me/cartpole")["README.md"].decode()
+
+
 def test_without_an_evaluation_the_card_has_what_training_reported(run, hub):
     assert push(run) == 0
     assert "**12.35** of the last episodes of training" in hub.files("me/cartpole")["README.md"].decode()
+
+
+def test_the_video_is_the_one_recorded_last(run, hub, capsys):
+    for age_s, name in ((20, "replay.mp4"), (10, "replay_3.mp4"), (5, "replay_2.mp4"), (0, "replay_of_mine.mp4")):
+        (run / name).write_bytes(name.encode())
+        os.utime(run / name, times=(time.time() - age_s,) * 2)
+    assert push(run) == 0
+    assert hub.files("me/cartpole")["replay.mp4"] == b"replay_2.mp4"
+    assert "replay.mp4 (replay_2.mp4)" in capsys.readouterr().out
+    assert "replay_2.mp4" not in hub.files("me/cartpole")
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile_is_a_sentence(run, hub, monkeypatch, capsys):
+    make = hub.create_repo
+
+    def slow(repo_id, **options):
+        make(repo_id, **options)
+        (run / CHECKPOINT / "model.safetensors").unlink()
+
+    monkeypatch.setattr(hub, "create_repo", slow)
+    assert push(run) == 2
+    assert "model.safetensors cannot be copied (No such file or directory); push again" in capsys.readouterr().err
+    assert set(hub.files("me/cartpole")) == {".gitattributes"}
+
+
+def test_the_score_of_a_checkpoint_that_stays_at_home_is_refused(run, hub, tmp_path, capsys):
+    result = {"reward_mean": 9.5, "reward_std": 3.25, "episodes": 50, "deterministic": True}
+    for name, code in (("checkpoint_000000003_500", 2), ("checkpoint_000000007_1000", 0)):
+        (tmp_path / "score.json").write_text(json.dumps({**result, "checkpoint": name}))
+        assert push(run, f"--evaluation={tmp_path / 'score.json'}") == code
+    assert "score.json is of checkpoint_000000003_500, which is neither the newest" in capsys.readouterr().err
 
 
 def test_what_is_no_evaluation_is_refused(run, hub, capsys):

@@ -39,7 +39,7 @@ class TensorStep:
         final_observation: key -> `[N, *space]`, meaningful in the rows of `final_rows`; None where there cannot be any.
         final_rows: `[N]` bool, the step truncated and reset, and `final_observation` is known; None as above.
         approximate: `[N]` bool, the step truncated and reset, and no final observation is known; None as above.
-        extra_stats: name -> `[N]`, of the episodes that ended.
+        extra_stats: name -> `[N]`, of the episodes that ended; NaN where the env did not say.
     """
 
     observation: dict[str, Tensor]
@@ -266,11 +266,18 @@ def _life_lost(infos: Mapping[str, Any], final_infos: Mapping[str, Any], ended: 
 
 
 def _extra_stats(infos: Mapping[str, Any]) -> dict[str, Tensor]:
-    stats = dict(infos.get(EPISODE_EXTRA_STATS, {}))
+    """Name -> `[N]`; NaN in the rows of which Gymnasium's masks (`_name`) say that nothing was said."""
+    given = infos.get(EPISODE_EXTRA_STATS, {})
+    said = {key: (x, given.get(f"_{key}")) for key, x in given.items() if not (key[:1] == "_" and key[1:] in given)}
     if TRUE_OBJECTIVE in infos:
-        stats[TRUE_OBJECTIVE] = infos[TRUE_OBJECTIVE]
-    masks = {key for key in stats if key.startswith("_") and key[1:] in stats}  # Gymnasium's: who said something
-    return {key: x for key, x in stats.items() if key not in masks and isinstance(x, Tensor) and x.ndim == 1}
+        said[TRUE_OBJECTIVE] = (infos[TRUE_OBJECTIVE], infos.get(f"_{TRUE_OBJECTIVE}"))
+    return {key: _where(mask, x) for key, (x, mask) in said.items() if isinstance(x, Tensor) and x.ndim == 1}
+
+
+def _where(mask: Any, x: Tensor) -> Tensor:
+    if not isinstance(mask, Tensor):
+        return x
+    return (x if x.is_floating_point() else x.float()).masked_fill(~mask, torch.nan)
 
 
 def _to_host(value: Any) -> Any:

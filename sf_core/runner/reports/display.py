@@ -139,7 +139,7 @@ class LiveDisplay:
         """Redraw with the newest numbers."""
         if report.seconds >= self._next_point_s and math.isfinite(report.reward_mean):
             self._returns.append(report.reward_mean)
-            # one point of the sparkline per 1/200 of the time so far, so that it spans the whole run in the end
+            # one point of the sparkline per 1/200 of the time so far: of a long run it shows the last fifth
             self._next_point_s = report.seconds * 1.005 + 1.0
         self._live.update(self._panel(report))
 

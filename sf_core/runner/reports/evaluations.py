@@ -32,10 +32,10 @@ class Evaluated:
         """By TensorBoard tag."""
         result = self.result
         return {
+            **{f"eval/{name}": value for name, value in result["extra_stats"].items()},
             "eval/reward": result["reward_mean"],
             **{f"eval/reward_{name}": result[f"reward_{name}"] for name in ("std", "min", "max")},
             "eval/len": result["length_mean"],
-            **{f"eval/{name}": value for name, value in result["extra_stats"].items()},
         }
 
     def to_json(self) -> dict[str, Any]:

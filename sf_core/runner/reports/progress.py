@@ -117,7 +117,8 @@ class Progress:
     ) -> Report:
         """The state of the run now; `counters` only grow, `gauges` say how things are."""
         short, middle, long = self._rate.rates()
-        self._sampling.record(time.monotonic(), self._collected)
+        if self._end_s is None:  # what is waited for afterwards says nothing about speed
+            self._sampling.record(time.monotonic(), self._collected)
         return Report(
             policy_id=0,
             env_steps=self._learner.env_steps,

@@ -36,9 +36,8 @@ class EpisodeStatistics:
         """Count finished episodes. Lengths are kept in env steps (agent steps × frame skip)."""
         for episode in episodes:
             self.num_episodes += 1
-            self._append("reward", episode.reward)
-            self._append("len", episode.length * self._frame_skip)
-            for name, value in episode.extra_stats.items():
+            own = {"reward": episode.reward, "len": episode.length * self._frame_skip}
+            for name, value in {**episode.extra_stats, **own}.items():  # an env that says `len`, too, is not counted
                 self._append(name, value)
 
     def _append(self, name: str, value: float) -> None:

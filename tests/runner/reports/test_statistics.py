@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from sf_core.runner.reports.evaluations import Evaluated
 from sf_core.runner.reports.statistics import EpisodeStatistics, RateMeter, Spread
 
 
@@ -31,6 +32,16 @@ def test_extra_stats_are_averaged_over_the_episodes_that_have_them():
     stats = EpisodeStatistics(window=5)
     stats.add([Ended(0, 1, {"kills": 3.0}), Ended(0, 1), Ended(0, 1, {"kills": 5.0})])
     assert stats.mean("kills") == 4.0
+
+
+def test_an_env_that_reports_a_reward_or_len_of_its_own_does_not_change_ours():
+    stats = EpisodeStatistics(window=5)
+    stats.add([Ended(1, 10, {"reward": 99.0, "len": 1.0}), Ended(3, 30)])
+    assert (stats.mean("reward"), stats.mean("len")) == (2.0, 20.0)
+    result = {f"reward_{name}": 1.0 for name in ("mean", "std", "min", "max")}
+    result |= {"length_mean": 7.0, "extra_stats": {"reward": 99.0, "len": 1.0, "kills": 2.0}}
+    scalars = Evaluated(100, result).scalars()
+    assert (scalars["eval/reward"], scalars["eval/len"], scalars["eval/kills"]) == (1.0, 7.0, 2.0)
 
 
 def test_there_is_no_mean_before_the_first_episode():
