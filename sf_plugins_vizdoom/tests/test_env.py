@@ -437,6 +437,30 @@ def test_any_scenario_file_is_an_environment(tmp_path):
         make_custom_env(f"doom:{tmp_path}/my.cfg", {**cfg, "doom_actions": "flat"}, {})
 
 
+def test_buttons_that_a_scenario_file_names_apart_do_what_their_heads_say(tmp_path):
+    from sf_plugins_vizdoom.scenarios import shipped_dir
+
+    shutil.copy(shipped_dir() / "basic.wad", tmp_path / "my.wad")
+    buttons, variables = "MOVE_LEFT ATTACK MOVE_RIGHT", "AMMO2 POSITION_Y"
+    (tmp_path / "my.cfg").write_text(
+        CUSTOM.replace("MOVE_LEFT MOVE_RIGHT ATTACK TURN_LEFT_RIGHT_DELTA", buttons).replace("AMMO2 HEALTH", variables)
+    )
+    env = make_custom_env(f"doom:{tmp_path}/my.cfg", {**CFG, "doom_actions": "tuple", "doom_measurements": True}, {})
+
+    def held(*action):  # for five steps: what it does to the ammunition and to where the player stands
+        before = env.reset(seed=0)[0]["measurements"]
+        for _ in range(5):
+            seen = env.step(action)[0]
+        return seen["measurements"] - before
+
+    left, right, shot = held(1, 0), held(2, 0), held(0, 1)  # the two ways to go share the first head
+    env.close()
+    assert left[1] > 5
+    assert right[1] < -5
+    assert left[0] == right[0] == 0
+    assert (shot[0] < 0, shot[1]) == (True, 0)
+
+
 PLAYABLE = sorted(name for name, task in TASKS.items() if find(task.wad) is not None and task.num_agents <= 4)
 
 

@@ -60,11 +60,20 @@ class Player:
         self._show(resolution)
 
     @classmethod
-    def from_config(cls, config: Path, *, timeout: int = 0, resolution: str = NARROW, window: bool = False) -> Player:
+    def from_config(
+        cls,
+        config: Path,
+        buttons: Sequence[str] = (),
+        *,
+        timeout: int = 0,
+        resolution: str = NARROW,
+        window: bool = False,
+    ) -> Player:
         """A player of a scenario's own `.cfg`, which says everything but what is rendered and how.
 
         Args:
             config: the file.
+            buttons: in the order in which `play` takes their values; none is the file's own.
             timeout: tics after which the episode is truncated; 0 is what the file says.
             resolution: what the engine draws, `"160x120"`.
             window: show it on a display.
@@ -74,6 +83,8 @@ class Player:
         player.game = vizdoom.DoomGame()
         player.engine = Engine(player.game)
         player.game.load_config(str(config))
+        if buttons:
+            player.game.set_available_buttons([getattr(vizdoom.Button, name) for name in buttons])
         if timeout:
             player.game.set_episode_timeout(timeout)
         player._variables = tuple(variable.name for variable in player.game.get_available_game_variables())
