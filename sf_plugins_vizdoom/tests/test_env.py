@@ -378,6 +378,22 @@ def test_a_recorded_episode_plays_again_with_the_same_reward(doom, tmp_path):
         doom(task="doom_multi_duel", record_to="demos")
 
 
+def test_two_that_record_into_one_directory_keep_what_was_played_and_nothing_else(doom, tmp_path):
+    demos = tmp_path / "demos"
+    one, other = doom(record_to="demos"), doom(record_to="demos")
+    for env in (one, other):
+        env.reset(seed=3)
+        env.step(np.int64(1))
+    one.reset()
+    one.reset()
+    one.close()
+    other.reset()
+    with pytest.raises(IndexError):
+        other.step(np.int64(9))  # the engine lives, and its recording is ended in an orderly way
+    kept = [(file.name, file.stat().st_size > 100) for file in sorted(demos.iterdir())]
+    assert kept == [("e000.lmp", True), ("e001.lmp", True)]
+
+
 def test_what_cannot_be_replayed_or_shown_is_a_sentence(tmp_path, monkeypatch, capsys):
     from sf_plugins_vizdoom import demo
 

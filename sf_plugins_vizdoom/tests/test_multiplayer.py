@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 from sf_plugins_vizdoom.env import make_doom_env
 from sf_plugins_vizdoom.multiplayer import MultiDoomEnv
-from sf_plugins_vizdoom.network import Port, write_bots
+from sf_plugins_vizdoom.network import Lobby, Port, write_bots
 from sf_plugins_vizdoom.remote_player import PlayerLost
+from sf_plugins_vizdoom.tasks import TASKS
 
 from sf_core import UsageError
 
@@ -72,6 +74,14 @@ def test_the_same_seed_starts_the_same_game_for_every_agent(duel):
         np.testing.assert_array_equal(one[agent]["obs"], other[agent]["obs"])
         np.testing.assert_array_equal(one[agent]["measurements"], other[agent]["measurements"])
     assert any(not np.array_equal(one[agent]["obs"], different[agent]["obs"]) for agent in range(2))
+
+
+def test_a_path_that_the_engine_would_not_find_its_bots_by_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "with space").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "with space"))
+    Lobby(TASKS["doom_dm"]).close()
+    with pytest.raises(UsageError, match="--bot_difficulty: the engine takes no path with a space"):
+        Lobby(dataclasses.replace(TASKS["doom_dm"], num_bots=2), 50)
 
 
 def test_an_agent_is_the_player_whose_number_it_has(tmp_path, monkeypatch):
