@@ -353,6 +353,21 @@ def test_a_game_against_bots_counts_frags_and_repeats_itself(doom):
     assert rewards == rewards_again
 
 
+def test_what_happens_in_the_last_step_counts(doom):
+    env = doom(task="doom_dm", num_agents=1, num_bots=1, timelimit=22 / (60 * 35))  # 22 tics, so the last step has two
+    env.action_space.seed(0)
+    env.reset(seed=1)
+    for _ in range(5):
+        _, _, _, truncated, _ = env.step(env.action_space.sample())
+    assert not truncated
+    env._agent.player.commands(["kill"])
+    _, reward, _, truncated, info = env.step(env.action_space.sample())
+    assert truncated
+    assert info["episode_extra_stats"]["deaths"] == 1
+    assert info["episode_extra_stats"]["frags"] == -1
+    assert reward == 0  # as in Sample Factory, the last step of an episode is not shaped
+
+
 def test_a_recorded_episode_plays_again_with_the_same_reward(doom, tmp_path):
     from sf_plugins_vizdoom.game import game_from
 

@@ -55,6 +55,21 @@ def test_two_agents_play_one_game_that_ends_for_both_and_goes_on(duel):
     assert sum(ends) == 2
 
 
+def test_what_happens_in_the_last_step_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = {**CFG, "timelimit": 22 / (60 * 35)}  # 22 tics, so the last step has two, and nobody looks at the second
+    env = make_doom_env("doom_multi_duel", cfg, {}, task="doom_multi_duel")
+    env.reset(seed=0)
+    for _ in range(5):
+        _, _, _, truncated, _ = env.step([0, 0])
+    assert truncated == [False, False]
+    env._call("commands", ["kill"])
+    _, _, _, truncated, infos = env.step([0, 0])
+    env.close()
+    assert truncated == [True, True]
+    assert [info["episode_extra_stats"]["deaths"] for info in infos] == [1, 1]
+
+
 def test_an_agent_whose_engine_has_not_seen_the_end_yet_reports_the_episode_too(duel):
     duel.reset(seed=0)
     behind = duel._players[1]

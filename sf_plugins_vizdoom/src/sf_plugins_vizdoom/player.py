@@ -154,11 +154,12 @@ class Player:
         Args:
             values: of `buttons`.
             tics: of 1/35 s.
-            look: take in what the game shows then; without, nothing is drawn.
+            look: take in what the game shows then; without, nothing is drawn. When time is up it is done anyway.
 
         Returns:
             the reward.
         """
+        look = look or self._runs_out_within(tics)
         self.game.set_action(list(values))
         self.game.advance_action(tics, look)
         if look:
@@ -166,17 +167,22 @@ class Player:
         return float(self.game.get_last_reward())
 
     def see(self) -> None:
-        """Take in the screen and the variables; where the episode is over there are none, and the last ones stay."""
+        """Take in the screen and the variables; where the episode is over there is no screen, and the last one stays."""
         state: Any = self.game.get_state()  # its declared type leaves out None
         if state is None:
-            return
-        self.screen = state.screen_buffer
-        if state.game_variables is not None:
-            self.variables = dict(zip(self._variables, state.game_variables.tolist(), strict=True))
-            for name, before in self._counted_before.items():
-                self.variables[name] -= before
-            if "HEALTH" in self.variables:  # who is crushed at a starting point is left with -999,900
-                self.variables["HEALTH"] = max(self.variables["HEALTH"], 0.0)
+            values = [self.game.get_game_variable(getattr(vizdoom.GameVariable, name)) for name in self._variables]
+        else:
+            self.screen = state.screen_buffer
+            values = [] if state.game_variables is None else state.game_variables.tolist()
+        self.variables = dict(zip(self._variables, values, strict=True))
+        for name, before in self._counted_before.items():
+            self.variables[name] -= before
+        if "HEALTH" in self.variables:  # who is crushed at a starting point is left with -999,900
+            self.variables["HEALTH"] = max(self.variables["HEALTH"], 0.0)
+
+    def _runs_out_within(self, tics: int) -> bool:
+        limit = self.game.get_episode_timeout()
+        return bool(limit and self.game.get_episode_time() + tics >= self.game.get_episode_start_time() + limit)
 
     @property
     def is_over(self) -> bool:
