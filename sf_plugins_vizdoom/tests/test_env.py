@@ -368,26 +368,31 @@ def test_what_happens_in_the_last_step_counts(doom):
     assert reward == 0  # as in Sample Factory, the last step of an episode is not shaped
 
 
-def test_a_recorded_episode_plays_again_with_the_same_reward(doom, tmp_path):
+def test_a_recorded_episode_shows_the_same_game_again_and_others_are_kept(doom, tmp_path):
     from sf_plugins_vizdoom.game import game_from
 
     from sf_plugins_vizdoom import demo
 
     (tmp_path / "demos").mkdir()
     (tmp_path / "demos" / "e006.lmp").write_bytes(b"kept")
-    env = doom(record_to="demos")
+    env = doom("rgb_array", record_to="demos")
     env.reset(seed=3)
-    tics_of_steps, earned, ended = 0, 0.0, False
-    while not ended:
-        _, reward, terminated, truncated, _ = env.step(np.int64(1))
-        earned, ended = earned + reward, terminated or truncated
-        tics_of_steps += 4
+    seen = [env.render()]
+    for step in range(12):
+        env.step(np.int64(1 + step // 4 % 2))  # to the left and to the right
+        seen.append(env.render())
     env.reset()
     env.close()
     assert (tmp_path / "demos" / "e006.lmp").read_bytes() == b"kept"
     file = tmp_path / "demos" / "e007.lmp"
-    frames = sum(1 for _ in demo.replay(game_from({**demo.SETTINGS, "doom_resolution": "320x240"}, "doom_basic"), file))
-    assert tics_of_steps - 4 <= frames <= tics_of_steps
+    frames = list(demo.replay(game_from({**demo.SETTINGS, "doom_resolution": "160x120"}, "doom_basic"), file))
+    wrong, too_late = (
+        [np.mean(frames[4 * step + late] != screen) for step, screen in enumerate(seen[:-1])] for late in (0, 2)
+    )
+    assert max(wrong) < 0.02  # a screen every four tics
+    assert np.mean(too_late) > 0.1
+    large = game_from({**demo.SETTINGS, "doom_resolution": "320x240"}, "doom_basic")
+    assert next(demo.replay(large, file)).shape == (240, 320, 3)
     assert demo.main(["doom_basic", "nowhere.lmp"]) == 2
     with pytest.raises(UsageError, match="cannot record"):
         doom(task="doom_multi_duel", record_to="demos")
