@@ -167,7 +167,7 @@ class Player:
         return float(self.game.get_last_reward())
 
     def see(self) -> None:
-        """Take in the screen and the variables; where the episode is over there is no screen, and the last one stays."""
+        """Take in the screen and the variables; an episode that is over has no screen, and the last one stays."""
         state: Any = self.game.get_state()  # its declared type leaves out None
         if state is None:
             values = [self.game.get_game_variable(getattr(vizdoom.GameVariable, name)) for name in self._variables]
