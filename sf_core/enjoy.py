@@ -188,7 +188,9 @@ def at_frame_skip(cfg: Config) -> tuple[Config, int]:
             divisors = ", ".join(str(number) for number in range(1, trained + 1) if trained % number == 0)
             raise UsageError(f"--{name}={value} does not divide env_frameskip={trained}; try one of {divisors}.")
     shown = shown if shown is not None else trained // repeat
-    return cfg.replace("cli", env_frameskip=shown), trained // shown
+    repeat = trained // shown
+    # both, so that an env which stacks frames knows how far apart those are that the policy learned from
+    return cfg.replace("cli", env_frameskip=shown, eval_env_frameskip=shown, render_action_repeat=repeat), repeat
 
 
 def _render_mode(cfg: Config) -> str | None:

@@ -65,6 +65,35 @@ def test_the_same_seed_starts_the_same_game():
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.parametrize("shown", [1, 2])
+def test_who_watches_more_frames_lets_the_agent_see_and_lose_what_it_always_did(shown):
+    trained = AtariSettings(rom="breakout", max_frames=30_001, noop_max=0)
+    watched = dataclasses.replace(trained, frame_skip=shown, action_repeat=4 // shown)
+    usual, smooth = AtariEnv(trained), AtariEnv(watched)
+    np.testing.assert_array_equal(usual.reset(seed=3)[0], smooth.reset(seed=3)[0])
+    random = np.random.default_rng(0)
+    lost = 0
+    for _ in range(1000):
+        action = random.integers(4)
+        expected, reward, terminated, truncated, info = usual.step(action)
+        earned = 0.0
+        for step in range(1, 4 // shown + 1):
+            seen, points, *ends, seen_info = smooth.step(action)
+            earned += points
+            if any(ends):
+                break
+            assert not seen_info["life_lost"] or step == 4 // shown
+        np.testing.assert_array_equal(seen, expected)
+        assert (earned, *ends) == (reward, terminated, truncated)
+        assert seen_info == info
+        lost += info["life_lost"]
+        if terminated or truncated:
+            break
+    assert terminated
+    assert lost > 1
+    assert (watched.max_steps, trained.max_steps) == (7501 * 4 // shown, 7501)
+
+
 def test_the_time_limit_truncates_a_single_game():
     env = AtariEnv(AtariSettings(rom="pong", max_frames=10))
     env.reset(seed=0)

@@ -353,29 +353,65 @@ def test_a_game_against_bots_counts_frags_and_repeats_itself(doom):
     assert rewards == rewards_again
 
 
-def test_a_recorded_episode_plays_again_with_the_same_reward(doom, tmp_path):
+def test_what_happens_in_the_last_step_counts(doom):
+    env = doom(task="doom_dm", num_agents=1, num_bots=1, timelimit=22 / (60 * 35))  # 22 tics, so the last step has two
+    env.action_space.seed(0)
+    env.reset(seed=1)
+    for _ in range(5):
+        _, _, _, truncated, _ = env.step(env.action_space.sample())
+    assert not truncated
+    env._agent.player.commands(["kill"])
+    _, reward, _, truncated, info = env.step(env.action_space.sample())
+    assert truncated
+    assert info["episode_extra_stats"]["deaths"] == 1
+    assert info["episode_extra_stats"]["frags"] == -1
+    assert reward == 0  # as in Sample Factory, the last step of an episode is not shaped
+
+
+def test_a_recorded_episode_shows_the_same_game_again_and_others_are_kept(doom, tmp_path):
     from sf_plugins_vizdoom.game import game_from
 
     from sf_plugins_vizdoom import demo
 
     (tmp_path / "demos").mkdir()
     (tmp_path / "demos" / "e006.lmp").write_bytes(b"kept")
-    env = doom(record_to="demos")
+    env = doom("rgb_array", record_to="demos")
     env.reset(seed=3)
-    tics_of_steps, earned, ended = 0, 0.0, False
-    while not ended:
-        _, reward, terminated, truncated, _ = env.step(np.int64(1))
-        earned, ended = earned + reward, terminated or truncated
-        tics_of_steps += 4
+    seen = [env.render()]
+    for step in range(12):
+        env.step(np.int64(1 + step // 4 % 2))  # to the left and to the right
+        seen.append(env.render())
     env.reset()
     env.close()
     assert (tmp_path / "demos" / "e006.lmp").read_bytes() == b"kept"
     file = tmp_path / "demos" / "e007.lmp"
-    frames = sum(1 for _ in demo.replay(game_from({**demo.SETTINGS, "doom_resolution": "320x240"}, "doom_basic"), file))
-    assert tics_of_steps - 4 <= frames <= tics_of_steps
+    frames = list(demo.replay(game_from({**demo.SETTINGS, "doom_resolution": "160x120"}, "doom_basic"), file))
+    wrong, too_late = (
+        [np.mean(frames[4 * step + late] != screen) for step, screen in enumerate(seen[:-1])] for late in (0, 2)
+    )
+    assert max(wrong) < 0.02  # a screen every four tics
+    assert np.mean(too_late) > 0.1
+    large = game_from({**demo.SETTINGS, "doom_resolution": "320x240"}, "doom_basic")
+    assert next(demo.replay(large, file)).shape == (240, 320, 3)
     assert demo.main(["doom_basic", "nowhere.lmp"]) == 2
     with pytest.raises(UsageError, match="cannot record"):
         doom(task="doom_multi_duel", record_to="demos")
+
+
+def test_two_that_record_into_one_directory_keep_what_was_played_and_nothing_else(doom, tmp_path):
+    demos = tmp_path / "demos"
+    one, other = doom(record_to="demos"), doom(record_to="demos")
+    for env in (one, other):
+        env.reset(seed=3)
+        env.step(np.int64(1))
+    one.reset()
+    one.reset()
+    one.close()
+    other.reset()
+    with pytest.raises(IndexError):
+        other.step(np.int64(9))  # the engine lives, and its recording is ended in an orderly way
+    kept = [(file.name, file.stat().st_size > 100) for file in sorted(demos.iterdir())]
+    assert kept == [("e000.lmp", True), ("e001.lmp", True)]
 
 
 def test_what_cannot_be_replayed_or_shown_is_a_sentence(tmp_path, monkeypatch, capsys):
@@ -435,6 +471,30 @@ def test_any_scenario_file_is_an_environment(tmp_path):
         make_custom_env("doom:nowhere.cfg", cfg, {})
     with pytest.raises(UsageError, match="flat cannot say how far for TURN_LEFT_RIGHT_DELTA"):
         make_custom_env(f"doom:{tmp_path}/my.cfg", {**cfg, "doom_actions": "flat"}, {})
+
+
+def test_buttons_that_a_scenario_file_names_apart_do_what_their_heads_say(tmp_path):
+    from sf_plugins_vizdoom.scenarios import shipped_dir
+
+    shutil.copy(shipped_dir() / "basic.wad", tmp_path / "my.wad")
+    buttons, variables = "MOVE_LEFT ATTACK MOVE_RIGHT", "AMMO2 POSITION_Y"
+    (tmp_path / "my.cfg").write_text(
+        CUSTOM.replace("MOVE_LEFT MOVE_RIGHT ATTACK TURN_LEFT_RIGHT_DELTA", buttons).replace("AMMO2 HEALTH", variables)
+    )
+    env = make_custom_env(f"doom:{tmp_path}/my.cfg", {**CFG, "doom_actions": "tuple", "doom_measurements": True}, {})
+
+    def held(*action):  # for five steps: what it does to the ammunition and to where the player stands
+        before = env.reset(seed=0)[0]["measurements"]
+        for _ in range(5):
+            seen = env.step(action)[0]
+        return seen["measurements"] - before
+
+    left, right, shot = held(1, 0), held(2, 0), held(0, 1)  # the two ways to go share the first head
+    env.close()
+    assert left[1] > 5
+    assert right[1] < -5
+    assert left[0] == right[0] == 0
+    assert (shot[0] < 0, shot[1]) == (True, 0)
 
 
 PLAYABLE = sorted(name for name, task in TASKS.items() if find(task.wad) is not None and task.num_agents <= 4)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 from sf_plugins_vizdoom.env import make_doom_env
 from sf_plugins_vizdoom.multiplayer import MultiDoomEnv
-from sf_plugins_vizdoom.network import Port, write_bots
+from sf_plugins_vizdoom.network import Lobby, Port, write_bots
 from sf_plugins_vizdoom.remote_player import PlayerLost
+from sf_plugins_vizdoom.tasks import TASKS
 
 from sf_core import UsageError
 
@@ -53,6 +55,21 @@ def test_two_agents_play_one_game_that_ends_for_both_and_goes_on(duel):
     assert sum(ends) == 2
 
 
+def test_what_happens_in_the_last_step_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = {**CFG, "timelimit": 22 / (60 * 35)}  # 22 tics, so the last step has two, and nobody looks at the second
+    env = make_doom_env("doom_multi_duel", cfg, {}, task="doom_multi_duel")
+    env.reset(seed=0)
+    for _ in range(5):
+        _, _, _, truncated, _ = env.step([0, 0])
+    assert truncated == [False, False]
+    env._call("commands", ["kill"])
+    _, _, _, truncated, infos = env.step([0, 0])
+    env.close()
+    assert truncated == [True, True]
+    assert [info["episode_extra_stats"]["deaths"] for info in infos] == [1, 1]
+
+
 def test_an_agent_whose_engine_has_not_seen_the_end_yet_reports_the_episode_too(duel):
     duel.reset(seed=0)
     behind = duel._players[1]
@@ -72,6 +89,14 @@ def test_the_same_seed_starts_the_same_game_for_every_agent(duel):
         np.testing.assert_array_equal(one[agent]["obs"], other[agent]["obs"])
         np.testing.assert_array_equal(one[agent]["measurements"], other[agent]["measurements"])
     assert any(not np.array_equal(one[agent]["obs"], different[agent]["obs"]) for agent in range(2))
+
+
+def test_a_path_that_the_engine_would_not_find_its_bots_by_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "with space").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "with space"))
+    Lobby(TASKS["doom_dm"]).close()
+    with pytest.raises(UsageError, match="--bot_difficulty: the engine takes no path with a space"):
+        Lobby(dataclasses.replace(TASKS["doom_dm"], num_bots=2), 50)
 
 
 def test_an_agent_is_the_player_whose_number_it_has(tmp_path, monkeypatch):

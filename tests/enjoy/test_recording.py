@@ -62,6 +62,8 @@ def test_a_lower_frame_skip_is_made_up_for_by_repeating_actions(flags, frame_ski
     cfg = Config({"env_frameskip": 4, "eval_env_frameskip": None, "render_action_repeat": None, **flags})
     shown, times = at_frame_skip(cfg)
     assert (shown.env_frameskip, times) == (frame_skip, repeat)
+    if flags:  # the env may want to know both
+        assert (shown.eval_env_frameskip, shown.render_action_repeat) == (frame_skip, repeat)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         self._stack = FrameStack(self._screen().shape, settings.observation_shape)
         self._drawn: list[Screen] = []  # the last two screens in colour, when rendering
         self._record = GameRecord(settings, 1)
-        self._num_steps = 0
+        self._num_steps = self._reward_of_action = 0
         self.action_space = gymnasium.spaces.Discrete(len(self._actions))
         self.observation_space = gymnasium.spaces.Box(0, 255, settings.observation_shape, np.uint8)
 
@@ -76,13 +76,14 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
                 self._ale.reset_game()
         self._stack.restart(self._screen())
         self._drawn = [self._ale.getScreenRGB()] if self.render_mode == "rgb_array" else []
-        self._num_steps = 0
+        self._num_steps = self._reward_of_action = 0
         return self._stack.observation(), self._info(self._record.start(np.array([self._ale.lives()])))
 
     def step(self, action: np.int64) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Repeat one action for `frame_skip` frames, or until the game ends; rewards are the points won, un-clipped."""
         self._num_steps += 1
         out_of_time = self._num_steps >= self.settings.max_steps
+        steps_left = -self._num_steps % self.settings.action_repeat  # until the agent acts again, and sees
         reward = 0
         terminated = False
         for frames_left in reversed(range(self.settings.frame_skip)):
@@ -90,15 +91,19 @@ class AtariEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
             terminated = self._ale.game_over()
             if terminated or (out_of_time and frames_left == 0):
                 break
-            if frames_left < 2:
-                self._stack.see(self._screen(), last=frames_left == 0)
-                if self.render_mode == "rgb_array":
-                    self._drawn = [*self._drawn[-1:], self._ale.getScreenRGB()]
-        self._stack.push()
+            if frames_left + steps_left * self.settings.frame_skip < 2:
+                self._stack.see(self._screen(), last=frames_left == steps_left == 0)
+            if frames_left < 2 and self.render_mode == "rgb_array":
+                self._drawn = [*self._drawn[-1:], self._ale.getScreenRGB()]
+        self._reward_of_action += reward
         truncated = out_of_time and not terminated
-        said = self._record.step(
-            np.array([reward]), np.array([self._ale.lives()]), np.array([terminated]), np.array([truncated])
-        )
+        said: dict[str, Any] = {LIFE_LOST: np.array([False])}
+        if steps_left == 0 or terminated:
+            self._stack.push()
+            earned, self._reward_of_action = self._reward_of_action, 0
+            said = self._record.step(
+                np.array([earned]), np.array([self._ale.lives()]), np.array([terminated]), np.array([truncated])
+            )
         return self._stack.observation(), float(reward), terminated, truncated, self._info(said)
 
     def render(self) -> npt.NDArray[np.uint8] | None:

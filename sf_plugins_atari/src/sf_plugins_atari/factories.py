@@ -11,6 +11,7 @@ from typing import Any
 
 from gymnasium.vector import VectorEnv
 
+from sf_core.utils.errors import UsageError
 from sf_plugins_atari.env import AtariEnv
 from sf_plugins_atari.envpool_env import EnvPoolVectorEnv
 from sf_plugins_atari.games import rom_of
@@ -37,11 +38,14 @@ def make_atari_vector_env(
     Raises:
         UsageError: as for `make_atari_env`, and for a back end that is not installed.
     """
+    settings = settings_from(cfg, rom_of(full_env_name))
+    if settings.action_repeat > 1:
+        raise UsageError("--eval_env_frameskip and --render_action_repeat show more frames; leave out --no_render.")
     make_games = EnvPoolVectorEnv if cfg["atari_backend"] == "envpool" else NativeVectorEnv
     num_envs = len(env_configs)
     seeds = [env_config.get("seed") for env_config in env_configs]
     return make_games(
-        settings_from(cfg, rom_of(full_env_name)),
+        settings,
         num_envs,
         num_threads=emulator_threads(cfg, num_envs),
         seeds=None if None in seeds else seeds,  # type: ignore[arg-type]

@@ -28,6 +28,8 @@ class AtariSettings:
     """Emulator frames after which the game is truncated, counted from the first observation."""
     frame_skip: int = 4
     """Emulator frames per action; the observation is the pixel-wise maximum of the last two."""
+    action_repeat: int = 1
+    """Steps that are one action of the agent, as somebody who watches sees more frames than the agent acts on."""
     frame_stack: int = 4
     noop_max: int = 30
     """A game starts after fewer than this many frames of doing nothing; 0 and 1 mean none."""
@@ -46,8 +48,8 @@ class AtariSettings:
 
     @property
     def max_steps(self) -> int:
-        """Actions after which the game is truncated: `max_frames` rounded up to whole actions."""
-        return -(-self.max_frames // self.frame_skip)
+        """Steps after which the game is truncated: `max_frames` rounded up to whole actions."""
+        return -(-self.max_frames // (self.frame_skip * self.action_repeat)) * self.action_repeat
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -72,6 +74,7 @@ def settings_from(cfg: Mapping[str, Any], rom: str) -> AtariSettings:
         rom=rom,
         max_frames=max_frames,
         frame_skip=cfg["env_frameskip"],
+        action_repeat=cfg.get("render_action_repeat") or 1,
         frame_stack=cfg["env_framestack"],
         noop_max=noop_max,
         fire_reset=cfg["atari_fire_reset"],

@@ -10,6 +10,7 @@ If it dies, `step` and `reset` raise what the vizdoom package raises; a later `r
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
         self.action_space = game.controls.space
         self._lobby: network.Lobby | None = None
         self._next_demo = next_demo_index(game.record_to) if game.record_to else 0
+        self._recording: Path | None = None
+        self._has_stepped = False
         self._clock = TicClock()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -63,11 +66,16 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
             if self.game.task.is_multiplayer:
                 self._lobby = network.Lobby(self.game.task, self.game.bot_difficulty)
                 agent.player.game.add_game_args(self._lobby.arguments(0))
+        unplayed = None if self._has_stepped else self._recording
+        self._recording, self._has_stepped = self._new_recording(), False
         try:
-            agent.player.new_episode(episode_seed, self._demo())
+            agent.player.new_episode(episode_seed, self._recording)
         except BaseException:
             self.close(at_once=True)
             raise
+        finally:
+            if unplayed is not None:
+                unplayed.unlink(missing_ok=True)
         if self._lobby is not None:
             agent.player.commands(self._lobby.bot_commands())
         self._clock = TicClock()
@@ -87,10 +95,15 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
 
     def close(self, *, at_once: bool = False) -> None:
         """End the engine's process; a later `reset` would start another."""
-        self._agent.player.engine.close(at_once=at_once)
+        # The vizdoom package would wait forever for the end of a recording that a killed engine was writing.
+        self._agent.player.engine.close(at_once=at_once and self._recording is None)
         if self._lobby is not None:
             self._lobby.close()
             self._lobby = None
+        if self._recording is not None:
+            if not self._has_stepped or not self._recording.stat().st_size:  # nobody played, or the engine was killed
+                self._recording.unlink()
+            self._recording = None
 
     def get_default_reward_shaping(self) -> dict[str, Any] | None:
         """The weights of the shaping, `{"delta": ..., "selected_weapon": ...}`; None where there are none."""
@@ -104,6 +117,7 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
         return self.game.player(window=self.render_mode == "human")
 
     def _play(self, values: list[float]) -> float:
+        self._has_stepped = True
         player = self._agent.player
         if self.render_mode != "human":
             return player.play(values, self.game.frame_skip)
@@ -115,13 +129,17 @@ class DoomEnv(gymnasium.Env[Any, Any], RewardShapingInterface):
                 break
         return reward
 
-    def _demo(self) -> Path | None:
+    def _new_recording(self) -> Path | None:
+        """A file that is this environment's alone, whoever else records into the same directory at the same time."""
         if self.game.record_to is None:
             return None
-        path = demo_path(self.game.record_to, self._next_demo)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._next_demo += 1
-        return path
+        while True:
+            path = demo_path(self.game.record_to, self._next_demo)
+            self._next_demo += 1
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                path.touch(exist_ok=False)
+                return path
 
 
 def make_doom_env(

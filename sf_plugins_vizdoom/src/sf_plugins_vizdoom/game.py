@@ -52,7 +52,7 @@ class Game:
         """What makes such players, and can be sent to another process."""
         shown: dict[str, Any] = {"resolution": self.view.resolution, "window": window}
         if self.file.suffix == ".cfg":
-            return partial(Player.from_config, self.file, timeout=self.task.timeout, **shown)
+            return partial(Player.from_config, self.file, self.controls.buttons, timeout=self.task.timeout, **shown)
         return partial(Player, self.task, self.file, self.controls.buttons, **shown)
 
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sf_core.utils.errors import UsageError
 from sf_plugins_vizdoom.tasks import Task
 
 ADDRESS = "127.0.0.1"
@@ -58,6 +59,9 @@ class Lobby:
         Args:
             task: says how many players and bots, and how long the dead wait.
             bot_difficulty: 0 to 100; None for the engine's own bots.
+
+        Raises:
+            UsageError: the bots cannot be described to the engine.
         """
         self._task = task
         self._port = Port()
@@ -65,6 +69,11 @@ class Lobby:
         self._bots: Sequence[str] = [""] * task.num_bots  # "" is any of the engine's own
         self._bots_file = ""
         if bot_difficulty is not None and task.num_bots:
+            if any(character.isspace() for character in tempfile.gettempdir()):  # there would silently be no bots
+                self._port.release()
+                raise UsageError(
+                    f"--bot_difficulty: the engine takes no path with a space, as {tempfile.gettempdir()!r}; set TMPDIR"
+                )
             self._directory = tempfile.TemporaryDirectory(prefix="sf_vizdoom_bots_")
             path = Path(self._directory.name) / "bots.cfg"
             self._bots = write_bots(path, bot_difficulty, task.num_bots)

@@ -60,11 +60,20 @@ class Player:
         self._show(resolution)
 
     @classmethod
-    def from_config(cls, config: Path, *, timeout: int = 0, resolution: str = NARROW, window: bool = False) -> Player:
+    def from_config(
+        cls,
+        config: Path,
+        buttons: Sequence[str] = (),
+        *,
+        timeout: int = 0,
+        resolution: str = NARROW,
+        window: bool = False,
+    ) -> Player:
         """A player of a scenario's own `.cfg`, which says everything but what is rendered and how.
 
         Args:
             config: the file.
+            buttons: in the order in which `play` takes their values; none is the file's own.
             timeout: tics after which the episode is truncated; 0 is what the file says.
             resolution: what the engine draws, `"160x120"`.
             window: show it on a display.
@@ -74,6 +83,8 @@ class Player:
         player.game = vizdoom.DoomGame()
         player.engine = Engine(player.game)
         player.game.load_config(str(config))
+        if buttons:
+            player.game.set_available_buttons([getattr(vizdoom.Button, name) for name in buttons])
         if timeout:
             player.game.set_episode_timeout(timeout)
         player._variables = tuple(variable.name for variable in player.game.get_available_game_variables())
@@ -143,11 +154,12 @@ class Player:
         Args:
             values: of `buttons`.
             tics: of 1/35 s.
-            look: take in what the game shows then; without, nothing is drawn.
+            look: take in what the game shows then; without, nothing is drawn. When time is up it is done anyway.
 
         Returns:
             the reward.
         """
+        look = look or self._runs_out_within(tics)
         self.game.set_action(list(values))
         self.game.advance_action(tics, look)
         if look:
@@ -155,17 +167,22 @@ class Player:
         return float(self.game.get_last_reward())
 
     def see(self) -> None:
-        """Take in the screen and the variables; where the episode is over there are none, and the last ones stay."""
+        """Take in the screen and the variables; an episode that is over has no screen, and the last one stays."""
         state: Any = self.game.get_state()  # its declared type leaves out None
         if state is None:
-            return
-        self.screen = state.screen_buffer
-        if state.game_variables is not None:
-            self.variables = dict(zip(self._variables, state.game_variables.tolist(), strict=True))
-            for name, before in self._counted_before.items():
-                self.variables[name] -= before
-            if "HEALTH" in self.variables:  # who is crushed at a starting point is left with -999,900
-                self.variables["HEALTH"] = max(self.variables["HEALTH"], 0.0)
+            values = [self.game.get_game_variable(getattr(vizdoom.GameVariable, name)) for name in self._variables]
+        else:
+            self.screen = state.screen_buffer
+            values = [] if state.game_variables is None else state.game_variables.tolist()
+        self.variables = dict(zip(self._variables, values, strict=True))
+        for name, before in self._counted_before.items():
+            self.variables[name] -= before
+        if "HEALTH" in self.variables:  # who is crushed at a starting point is left with -999,900
+            self.variables["HEALTH"] = max(self.variables["HEALTH"], 0.0)
+
+    def _runs_out_within(self, tics: int) -> bool:
+        limit = self.game.get_episode_timeout()
+        return bool(limit and self.game.get_episode_time() + tics >= self.game.get_episode_start_time() + limit)
 
     @property
     def is_over(self) -> bool:
