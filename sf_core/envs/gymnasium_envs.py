@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from typing import Any
 
 import gymnasium as gym
@@ -76,6 +77,10 @@ def _sentence(name: str, env_id: str, error: gym_error.Error) -> str:
             f"(--env={module}:{env_id.rpartition(':')[2]}) or install a plugin that offers it"
         )
     if isinstance(error, gym_error.UnregisteredEnv):
+        module, _, name_in_it = env_id.rpartition(":")
+        if callable(getattr(sys.modules.get(module), name_in_it, None)):
+            ref = f"{module}:{name_in_it}"
+            return f"unknown env {name!r}: {name_in_it} is no id but a function; write --env={PY_PREFIX}{ref}"
         close = difflib.get_close_matches(env_id.rpartition(":")[2], list(gym.registry), n=3)
         hint = f"close ones are {', '.join(close)}" if close else "gymnasium.pprint_registry() shows what there is"
         what = _one_line(error) if isinstance(error, gym_error.VersionNotFound) else "Gymnasium knows no such id"
