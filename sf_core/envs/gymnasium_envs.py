@@ -7,14 +7,13 @@ machine. Not known here: plugins.
 from __future__ import annotations
 
 import difflib
-import inspect
 import sys
 from typing import Any
 
 import gymnasium as gym
 from gymnasium import error as gym_error
 
-from sf_core.plugins.plan import resolve_ref
+from sf_core.plugins.plan import accepts, resolve_ref
 from sf_core.utils.errors import UsageError
 
 GYM_PREFIX = "gym:"
@@ -63,7 +62,7 @@ def make_from_function(
         raise UsageError(f"env {full_env_name!r}: {error}; name a function of that module") from error
     if not callable(factory):
         raise UsageError(f"env {full_env_name!r}: {ref} is a {type(factory).__name__}; name a function or a class")
-    if _accepts_render_mode(factory):
+    if accepts(factory, "render_mode"):
         params["render_mode"] = render_mode
     return factory(full_env_name, cfg, env_config, **params)
 
@@ -110,11 +109,3 @@ def _pip_hint(error: BaseException) -> str:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
-
-
-def _accepts_render_mode(factory: Any) -> bool:
-    try:
-        parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return False
-    return "render_mode" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

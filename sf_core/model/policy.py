@@ -16,7 +16,6 @@ A trained policy in five lines::
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, has_forward_parts
 from sf_core.model.core import run_past_gaps
 from sf_core.model.forward import Forward, ForwardOptions
+from sf_core.plugins.plan import accepts
 from sf_core.utils.errors import UsageError
 
 
@@ -389,8 +389,7 @@ class Policy:
 
     def _check_takes_mask(self) -> None:
         method = "forward_tail" if self._in_parts else "forward"
-        parameters = inspect.signature(getattr(self.actor_critic, method)).parameters.values()
-        if not any(p.name == "action_mask" or p.kind is p.VAR_KEYWORD for p in parameters):
+        if not accepts(getattr(self.actor_critic, method), "action_mask"):
             raise UsageError(
                 f"the env offers an action mask, but {type(self.actor_critic).__name__}.{method} does not accept one; "
                 "give it a parameter action_mask=None"
