@@ -21,7 +21,7 @@ import torch
 from sf_core.model.device import device_bytes
 from sf_core.model.new_policy import new_policy
 from sf_core.model.policy import Policy
-from sf_core.model.shared_policy_store import SharedPolicyStore
+from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import ModelPlan
 from sf_core.rollout.shared_memory import SharedFile
 from sf_core.runner.layout import derived_seed
@@ -85,7 +85,7 @@ class _InferenceProcess:
         self._passes = parts.vitals.passes[task.vitals_row : task.vitals_row + 1]
         self._requests = parts.vitals.requests[task.vitals_row : task.vitals_row + 1]
         self._approximate = parts.vitals.approximate_bootstraps[task.vitals_row : task.vitals_row + 1]
-        self._store = SharedPolicyStore(parts.weights, task.memory.locked)
+        self._store = PolicyStore(parts.weights, task.memory.locked)
         self._store.fetch_if_newer(policy)
         torch.manual_seed(derived_seed(attach.seed, task.index, 1))  # for networks that draw from the global generator
         generator = torch.Generator(device=policy.device).manual_seed(derived_seed(attach.seed, task.index))

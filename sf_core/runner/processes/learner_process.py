@@ -18,7 +18,7 @@ from sf_core.learner.nonfinite import BadBatches
 from sf_core.learner.update import Learner
 from sf_core.model.device import device_bytes
 from sf_core.model.new_policy import new_policy
-from sf_core.model.shared_policy_store import SharedPolicyStore, weight_table
+from sf_core.model.policy_store import PolicyStore, weight_table
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.shared_memory import SharedFile
@@ -94,8 +94,8 @@ class _LearnerProcess:
         self._learner, self._files = learner, files
         self._loader = BatchLoader(parts.buffers, learner.policy.device)
         self._pulse = Pulse(parts.vitals, LEARNER, lambda: device_bytes(learner.policy.device))
-        self._store = SharedPolicyStore(parts.weights, task.memory.locked)
-        self._store.publish(learner.policy, learner.policy_version)
+        self._store = PolicyStore(parts.weights, task.memory.locked)
+        self._store.publish(learner.policy)
         self._datasets: deque[tuple[np.ndarray, Callable[[], TrainBatch]]] = deque()
 
     def loop(self) -> None:
@@ -123,5 +123,5 @@ class _LearnerProcess:
     def _train(self, slots: np.ndarray, loaded: Callable[[], TrainBatch]) -> None:
         learner = self._learner
         stats = learner.train(loaded())
-        self._store.publish(learner.policy, learner.policy_version)
+        self._store.publish(learner.policy)
         self._control.send(Trained(slots, _counters(learner), stats.scalars(), stats.skipped_updates, stats.samples))
