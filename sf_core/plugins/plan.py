@@ -85,7 +85,6 @@ class EnvPlan:
     vector_factory: Ref | None = None
     wrappers: tuple[ComponentRef, ...] = ()
     worker_init: Ref | None = None
-    fork_safe: bool = False
     distribution: str = ""
     version: str = ""
 

@@ -135,7 +135,6 @@ class EnvSpec(Spec):
             on a device (`metadata["tensor_device"]` names it; needs `--serial_mode=True`), or an EnvPool.
         family: `name` is a prefix (`"gym:"`, `"dmlab_"`) that stands for any number of envs.
         worker_init: ref to `f(cfg, worker_index)`, called once per env process.
-        fork_safe: the env's module may be imported in a process that is forked afterwards.
     """
 
     kind: ClassVar[str] = "env"
@@ -146,7 +145,6 @@ class EnvSpec(Spec):
     vector_factory: Ref | None = None
     family: bool = False
     worker_init: Ref | None = None
-    fork_safe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
