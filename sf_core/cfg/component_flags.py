@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sf_core.cfg.option import BOOL, Option, OptionGroup, value_type_of
+from sf_core.cfg.option import Option, OptionGroup, value_type_of
 from sf_core.cfg.options import core_options
 from sf_core.utils.errors import UsageError
 
@@ -81,8 +81,8 @@ def unknown_flag_sentence(word: str, known: Iterable[str], manager: Manager, eva
     known = set(known)
     if not evaluation and name in core_options(True) and name not in core_options(False):
         return f"{flag} is a flag of sf-eval and sf-enjoy, not of training; leave it out."
-    if plain in known and plain != name and core_options().get(plain, _NOT_A_SWITCH).type is not BOOL:
-        return f"{flag} is no flag: --{plain} takes a value that is not True or False."
+    if plain in known and plain != name:
+        return f"{flag} is no flag: --{plain} is one that has no opposite."
     owner = manager.owner_of_flag(f"--{name}")
     if owner:
         return f"{owner}; you selected {f'--env={env}' if env else 'no --env'}."
@@ -111,9 +111,6 @@ def _flags_of(options: Mapping[str, Option]) -> set[str]:
         if option.is_switch:
             flags.add(f"--no_{option.name}")
     return flags
-
-
-_NOT_A_SWITCH = Option(name="-", type=BOOL, default=None, help="")
 
 
 def describe(spec: Spec) -> str:
