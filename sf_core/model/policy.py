@@ -94,7 +94,7 @@ class Policy:
         self.actor_critic = actor_critic.to(self.device)
         self.actor_critic.eval()
         self.action_space = action_space
-        self.observation_space = self.obs_space = obs_space
+        self.observation_space = obs_space
         self.policy_version = policy_version
         self.checkpoint: Path | None = None
         self.layout = ActionLayout(action_parts(action_space))
