@@ -25,13 +25,12 @@ from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import ModelPlan
 from sf_core.rollout.shared_memory import SharedFile
 from sf_core.runner.layout import derived_seed
-from sf_core.runner.processes.messages import Attach, Build, Connect, Gone, Up
-from sf_core.runner.processes.process import Role, begin_process, failures_to
+from sf_core.runner.processes.messages import Attach, Connect, Gone, Up
+from sf_core.runner.processes.process import Role, model_process
 from sf_core.runner.processes.vitals import Pulse
 from sf_core.runner.threads import thread_budget
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.mailbox import MESSAGE, READ_SIZE
-from sf_core.utils.allocator import keep_freed_memory
 
 _LONGEST_WAIT_S = 1.0  # between two signs of life
 _LONGEST_GATHERING_S = 0.02
@@ -52,11 +51,7 @@ class InferenceTask:
 
 def inference_main(role: Role, task: InferenceTask) -> None:
     """The body of the process."""
-    begin_process(role, task.control)
-    keep_freed_memory()
-    with failures_to(task.control, leave_at_once=True):
-        build = task.control.recv()
-        assert isinstance(build, Build)
+    with model_process(role, task.control) as build:
         cfg, info = build.cfg, build.info
         policy = new_policy(task.model, cfg, info.observation_space, info.action_space, policy_version=-1)
         early: list[tuple[int, Connection]] = []  # workers that were started before the memory had its size

@@ -28,7 +28,6 @@ from sf_core.runner.files.saving import LearnerFiles
 from sf_core.runner.layout import SharedParts
 from sf_core.runner.processes.messages import (
     Attach,
-    Build,
     Built,
     Counters,
     Finish,
@@ -38,11 +37,10 @@ from sf_core.runner.processes.messages import (
     Trained,
     Up,
 )
-from sf_core.runner.processes.process import Role, begin_process, failures_to
+from sf_core.runner.processes.process import Role, model_process
 from sf_core.runner.processes.vitals import LEARNER, Pulse
 from sf_core.runner.threads import thread_budget
 from sf_core.runner.wiring import description_of
-from sf_core.utils.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,7 @@ class LearnerTask:
 
 def learner_main(role: Role, task: LearnerTask) -> None:
     """The body of the process."""
-    begin_process(role, task.control)
-    keep_freed_memory()
-    with failures_to(task.control, leave_at_once=True):
-        build = task.control.recv()
-        assert isinstance(build, Build)
+    with model_process(role, task.control) as build:
         cfg, info = build.cfg, build.info
         torch.manual_seed(cfg.seed)
         np.random.seed(cfg.seed % 2**32)

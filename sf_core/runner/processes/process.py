@@ -22,8 +22,9 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
-from sf_core.runner.processes.messages import Failed, Said
+from sf_core.runner.processes.messages import Build, Failed, Said
 from sf_core.runner.processes.watchdog import lead_group
+from sf_core.utils.allocator import keep_freed_memory
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
@@ -156,6 +157,17 @@ def failures_to(control: Connection, *, leave_at_once: bool = False) -> Iterator
         except OSError:
             traceback.print_exc()
         sys.exit(1)
+
+
+@contextmanager
+def model_process(role: Role, control: Connection) -> Iterator[Build]:
+    """Around the body of a process that has the model: begin, hear what to build, report failures."""
+    begin_process(role, control)
+    keep_freed_memory()
+    with failures_to(control, leave_at_once=True):
+        build = control.recv()
+        assert isinstance(build, Build)
+        yield build
 
 
 def why_it_ended(title: str, exit_code: int | None) -> str:
