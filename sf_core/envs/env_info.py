@@ -171,8 +171,9 @@ def _step_s(vector: AgentVector, measure_s: float) -> float:
         return 0.0
     parts = action_parts(vector.action_space)
     rng = np.random.default_rng(0)
-    low = {part.name: np.clip(part.low, -1, None) for part in parts}
-    high = {part.name: part.high if part.kind == "discrete" else np.clip(part.high, None, 1) for part in parts}
+    # of real numbers those between -1 and 1, or the nearest there are
+    low = {part.name: np.clip(-1, part.low, part.high) for part in parts}
+    high = {part.name: part.high if part.kind == "discrete" else np.clip(1, part.low, part.high) for part in parts}
     begin_s, num_steps = time.monotonic(), 0
     while (passed_s := time.monotonic() - begin_s) < measure_s and num_steps < _MOST_STEPS:
         actions = {}
