@@ -164,8 +164,8 @@ class Forward:
         inactive: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         shape = episode_start.shape
-        inputs = {key: x.unflatten(0, shape) for key, x in inputs.items()}  # [G, L, *space]
-        mask = None if mask is None else mask.unflatten(0, shape)
+        inputs = {key: x.view(*shape, *x.shape[1:]) for key, x in inputs.items()}  # [G, L, *space]
+        mask = None if mask is None else mask.view(*shape, -1)
         values, logits = [], []
         for t in range(shape[1]):
             rnn_state = rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0)
