@@ -25,6 +25,7 @@ from typing import Any
 from sf_core.runner.processes.messages import Build, Failed, Said
 from sf_core.runner.processes.watchdog import lead_group
 from sf_core.utils.allocator import keep_freed_memory
+from sf_core.utils.cores import available_cores as available_cores
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
@@ -49,18 +50,6 @@ trains 1.2 times as fast with this on two cores, synchronous as asynchronous.
 """
 _SPIN_IS_SET = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # by the user
 _PR_SET_PDEATHSIG = 1
-
-
-def available_cores() -> int:
-    """Cores this process may run on (its affinity mask, where the system has one)."""
-    return len(core_numbers()) or os.cpu_count() or 1
-
-
-def core_numbers() -> tuple[int, ...]:
-    """The numbers of these cores; empty where the system does not say."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return ()
 
 
 @dataclass(frozen=True)
