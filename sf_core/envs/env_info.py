@@ -29,6 +29,7 @@ from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.memory import own_bytes
+from sf_core.utils.process_facts import set_title, signal_of
 
 PROBE_TITLE = "sf-probe"
 _LONGEST_LOOK_S = 1.0  # for the first end of an episode of a multi-agent env; it is looked for no longer
@@ -189,7 +190,7 @@ def _step_s(vector: AgentVector, measure_s: float) -> float:
 
 
 def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any, measure_s: float) -> None:
-    _set_title(PROBE_TITLE)
+    set_title(PROBE_TITLE)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends the probe without a traceback of its own
     let_ctrl_c_through()
     try:
@@ -198,14 +199,6 @@ def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any, measure_s: float) -
         answer = (str(error), traceback.format_exc())
     sender.send(answer)
     sender.close()
-
-
-def _set_title(title: str) -> None:
-    try:
-        from setproctitle import setproctitle
-    except ImportError:  # a nicety for `ps`
-        return
-    setproctitle(title)
 
 
 def _can_be_sent(plan: EnvPlan, cfg: Any) -> bool:
@@ -222,11 +215,7 @@ def _can_be_sent(plan: EnvPlan, cfg: Any) -> bool:
 
 
 def _why_it_died(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        try:
-            name = signal.Signals(-exit_code).name
-        except ValueError:
-            name = f"signal {-exit_code}"
+    if name := signal_of(exit_code):
         return f"the process that made it was killed by {name}; run the env alone to see why"
     return (
         f"the process that made it ended with exit code {exit_code} and no report; see its output above (a script "

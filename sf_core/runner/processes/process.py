@@ -29,6 +29,7 @@ from sf_core.utils.cores import available_cores as available_cores
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
+from sf_core.utils.process_facts import set_title, signal_of
 
 START_METHOD = "SF_START_METHOD"
 """Environment variable: `spawn` (the default) or `forkserver`."""
@@ -106,12 +107,7 @@ def begin_process(role: Role, control: Connection) -> None:
     if role.gpus is not None:  # here, since a forkserver's children have the environment it was started with
         os.environ[GPUS] = role.gpus
     faulthandler.enable()  # a crash, or the SIGABRT that a silent process gets, leaves a stack dump on stderr
-    try:
-        from setproctitle import setproctitle
-
-        setproctitle(role.title)
-    except ImportError:  # a nicety for `ps`
-        pass
+    set_title(role.title)
     try:
         if role.niceness and hasattr(os, "nice"):
             os.nice(role.niceness)
@@ -161,11 +157,7 @@ def model_process(role: Role, control: Connection) -> Iterator[Build]:
 
 def why_it_ended(title: str, exit_code: int | None) -> str:
     """A process that should not have ended, in words."""
-    if exit_code is not None and exit_code < 0:
-        try:
-            name = signal.Signals(-exit_code).name
-        except ValueError:
-            name = f"signal {-exit_code}"
+    if name := signal_of(exit_code):
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"{title} was killed by {name}{hint}"
     return f"{title} ended with exit code {exit_code}"
