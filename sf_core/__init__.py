@@ -9,8 +9,8 @@ The rooms, in the order in which data meets the code; each imports only from tho
     runner      keeps it running                   eval        measures and records
     share       exported policies, the hub         train       run_rl(cfg)
     enjoy       watch a trained policy             cli         sf-train, sf-eval, sf-enjoy, sf-list,
-    testing     contracts and fixtures for                     sf-status, sf-plot, sf-export, sf-hub
-                plugin authors
+    testing     envs and a policy whose every                  sf-status, sf-plot, sf-export, sf-hub
+                number is known, for tests
 
 Public names are imported on first use, so `import sf_core` costs nothing.
 """

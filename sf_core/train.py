@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from sf_core.utils.errors import ComponentFailure, UsageError, report_usage_error
+from sf_core.utils.errors import ComponentFailure, UsageError, report_component_failure, report_usage_error
 from sf_core.utils.log import log
 from sf_core.utils.status import ExperimentStatus
 
@@ -33,10 +33,7 @@ def run_rl(cfg: Config) -> ExperimentStatus:
     except UsageError as error:
         sys.exit(report_usage_error(error, verbose=bool(cfg.get("verbose"))))
     except ComponentFailure as error:
-        if cfg.get("verbose"):
-            raise
-        print(f"error: {error} (-v shows the traceback)", file=sys.stderr)
-        return ExperimentStatus.FAILURE
+        return ExperimentStatus(report_component_failure(error, verbose=bool(cfg.get("verbose"))))
 
 
 def make_runner(cfg: Config) -> SerialRunner | ParallelRunner:

@@ -7,12 +7,12 @@ Leaves: two numbers. This file does not know environments or engines; it only co
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 
 from sf_core.cfg.checks import multiples_near
 from sf_core.cfg.config import Config
 from sf_core.cfg.option import AUTO
+from sf_core.utils.cores import available_cores
 from sf_core.utils.errors import UsageError
 
 _LEAST_ASYNC_ENVS = 2  # per worker: one acts while the other steps
@@ -61,7 +61,7 @@ def resolve_num_envs(cfg: Config, agents_per_env: int = 1, cost: EnvCost | None 
     rollouts = cfg.batch_size * cfg.num_batches_per_epoch // cfg.rollout
     wanted = max(1, rollouts // agents_per_env)
     if cfg.async_rl and not serial:
-        workers = _usable_cores() if workers == AUTO else workers
+        workers = available_cores() if workers == AUTO else workers
         cost = cost or EnvCost()
         if envs == AUTO:
             return _within_memory(workers, _async_envs(wanted, workers, cfg.worker_num_splits, cost.step_s), cfg, cost)
@@ -106,7 +106,7 @@ def _within_memory(workers: int, envs: int, cfg: Config, cost: EnvCost) -> tuple
 def _spread(wanted: int, splits: int) -> tuple[int, int]:
     """As many workers as there are cores, but all with equally many environments that split evenly."""
     for even in (splits, 1):
-        for workers in range(min(_usable_cores(), wanted), 0, -1):
+        for workers in range(min(available_cores(), wanted), 0, -1):
             if wanted % workers == 0 and wanted // workers % even == 0:
                 return workers, wanted // workers
     return 1, wanted
@@ -129,9 +129,3 @@ def _share(wanted: int, given: int, given_name: str, other_name: str) -> int:
 
 def _largest_divisor(number: int, limit: int) -> int:
     return next(divisor for divisor in range(min(limit, number), 0, -1) if number % divisor == 0)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

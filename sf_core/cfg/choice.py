@@ -120,10 +120,10 @@ def _resolve(manager: Manager, names: dict[str, Any], origins: dict[str, str], e
 def _layers_of(choice: Choice) -> list[Layer]:
     layers = []
     for spec in choice.specs:
-        defaults = getattr(spec, "defaults", {})
-        if defaults:
+        if spec.defaults:
             origin = "env" if spec is choice.env else "component"
-            layers.append(Layer(origin, f"{spec.kind.replace('_', '-')} {spec.name} (plugin {spec.plugin})", defaults))
+            source = f"{spec.kind.replace('_', '-')} {spec.name} (plugin {spec.plugin})"
+            layers.append(Layer(origin, source, spec.defaults))
     preset = choice.preset
     if preset:
         layers.append(Layer("preset", f"preset {preset.name} (plugin {preset.plugin})", preset.values))

@@ -9,15 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sf_core.cfg.option import BOOL, Option, OptionGroup, value_type_of
+from sf_core.cfg.option import Option, OptionGroup, value_type_of
 from sf_core.cfg.options import core_options
 from sf_core.utils.errors import UsageError
 
 if TYPE_CHECKING:
     from sf_core.plugins.manager import Manager
-    from sf_core.plugins.specs import Arg
+    from sf_core.plugins.specs import Arg, Spec
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ def component_groups(owners: Iterable[FlagOwner]) -> dict[str, OptionGroup]:
     return groups
 
 
-def unknown_flag_sentence(
-    word: str, known: Iterable[str], manager: Manager | None, evaluation: bool, env: str | None
-) -> str:
+def unknown_flag_sentence(word: str, known: Iterable[str], manager: Manager, evaluation: bool, env: str) -> str:
     """What to say of a word on the command line that is no flag here; `known` are the names that would be."""
     if not word.startswith("-"):
         return f"{word!r} is no flag, and no flag before it takes it; options are written --name=value."
@@ -83,12 +81,12 @@ def unknown_flag_sentence(
     known = set(known)
     if not evaluation and name in core_options(True) and name not in core_options(False):
         return f"{flag} is a flag of sf-eval and sf-enjoy, not of training; leave it out."
-    if plain in known and plain != name and core_options().get(plain, _NOT_A_SWITCH).type is not BOOL:
-        return f"{flag} is no flag: --{plain} takes a value that is not True or False."
-    owner = manager.owner_of_flag(f"--{name}") if manager else None
+    if plain in known and plain != name:
+        return f"{flag} is no flag: --{plain} is one that has no opposite."
+    owner = manager.owner_of_flag(f"--{name}")
     if owner:
         return f"{owner}; you selected {f'--env={env}' if env else 'no --env'}."
-    failures = manager.failed_sentence() if manager else ""
+    failures = manager.failed_sentence()
     return f"unknown flag {flag}{suggestion(name, known, flag=True)}{failures and f' {failures}'}"
 
 
@@ -101,9 +99,9 @@ def suggestion(name: str, known: Iterable[str], flag: bool = False) -> str:
     return f"; did you mean {names}?"
 
 
-def is_known_elsewhere(name: str, manager: Manager | None) -> bool:
+def is_known_elsewhere(name: str, manager: Manager) -> bool:
     """Whether some option of the core or of any loaded plugin has this name, though it may not be active here."""
-    return name in core_options() or (manager is not None and manager.owner_of_flag(f"--{name}") is not None)
+    return name in core_options() or manager.owner_of_flag(f"--{name}") is not None
 
 
 def _flags_of(options: Mapping[str, Option]) -> set[str]:
@@ -115,9 +113,6 @@ def _flags_of(options: Mapping[str, Option]) -> set[str]:
     return flags
 
 
-_NOT_A_SWITCH = Option(name="-", type=BOOL, default=None, help="")
-
-
-def describe(spec: Any) -> str:
+def describe(spec: Spec) -> str:
     """A spec in a heading: "env my_maze, from plugin my_env"."""
     return f"{spec.kind.replace('_', '-')} {spec.name}, from plugin {spec.plugin}"

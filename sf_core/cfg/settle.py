@@ -73,7 +73,7 @@ def settle(
     config = _config_layer(cli, problems)
     base = [defaults, Layer("script", "the script", script_values), *config]
     where, _ = merge([*base, Layer("cli", "the command line", cli)])
-    manager, asked_for = _manager(argv, [*_plugins_in(config)], problems)
+    manager, asked_for = _manager(argv, _plugins_in(config), problems)
     if asked_for:
         cli["plugins"] = asked_for
     if saved_values is None and read_saved:
@@ -134,7 +134,7 @@ def _manager(argv: Sequence[str], in_file: list[str], problems: list[UsageError]
 
 
 def _flags(manager: Manager, choice: Choice, problems: list[UsageError]) -> dict[str, OptionGroup]:
-    owners = [FlagOwner(describe(spec), spec.args) for spec in choice.specs if getattr(spec, "args", ())]  # type: ignore[attr-defined]
+    owners = [FlagOwner(describe(spec), spec.args) for spec in choice.specs]
     for plugin, args in manager.arguments().items():
         # As for `sf_configure`: a plugin that is merely installed adds nothing to a run.
         if plugin in choice.plugins or manager.record(plugin).required:

@@ -29,6 +29,7 @@ from sf_core.plugins.plan import EnvError, EnvPlan, describe_error
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.memory import own_bytes
+from sf_core.utils.process_facts import set_title, signal_of
 
 PROBE_TITLE = "sf-probe"
 _LONGEST_LOOK_S = 1.0  # for the first end of an episode of a multi-agent env; it is looked for no longer
@@ -171,8 +172,9 @@ def _step_s(vector: AgentVector, measure_s: float) -> float:
         return 0.0
     parts = action_parts(vector.action_space)
     rng = np.random.default_rng(0)
-    low = {part.name: np.clip(part.low, -1, None) for part in parts}
-    high = {part.name: part.high if part.kind == "discrete" else np.clip(part.high, None, 1) for part in parts}
+    # of real numbers those between -1 and 1, or the nearest there are
+    low = {part.name: np.clip(-1, part.low, part.high) for part in parts}
+    high = {part.name: part.high if part.kind == "discrete" else np.clip(1, part.low, part.high) for part in parts}
     begin_s, num_steps = time.monotonic(), 0
     while (passed_s := time.monotonic() - begin_s) < measure_s and num_steps < _MOST_STEPS:
         actions = {}
@@ -188,7 +190,7 @@ def _step_s(vector: AgentVector, measure_s: float) -> float:
 
 
 def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any, measure_s: float) -> None:
-    _set_title(PROBE_TITLE)
+    set_title(PROBE_TITLE)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends the probe without a traceback of its own
     let_ctrl_c_through()
     try:
@@ -197,14 +199,6 @@ def _probe_main(sender: Connection, plan: EnvPlan, cfg: Any, measure_s: float) -
         answer = (str(error), traceback.format_exc())
     sender.send(answer)
     sender.close()
-
-
-def _set_title(title: str) -> None:
-    try:
-        from setproctitle import setproctitle
-    except ImportError:  # a nicety for `ps`
-        return
-    setproctitle(title)
 
 
 def _can_be_sent(plan: EnvPlan, cfg: Any) -> bool:
@@ -221,11 +215,7 @@ def _can_be_sent(plan: EnvPlan, cfg: Any) -> bool:
 
 
 def _why_it_died(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        try:
-            name = signal.Signals(-exit_code).name
-        except ValueError:
-            name = f"signal {-exit_code}"
+    if name := signal_of(exit_code):
         return f"the process that made it was killed by {name}; run the env alone to see why"
     return (
         f"the process that made it ended with exit code {exit_code} and no report; see its output above (a script "

@@ -6,10 +6,10 @@ stepped (`adapters/envpool.py`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
+from sf_core.utils.cores import available_cores
 from sf_core.utils.errors import UsageError
 
 ENVPOOL_PREFIX = "envpool:"
@@ -33,10 +33,9 @@ def make_envpool_envs(
     import envpool
 
     env_id, num_envs = full_env_name.removeprefix(ENVPOOL_PREFIX), len(env_configs)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     options = {
         "num_envs": num_envs,
-        "num_threads": max(1, min(cores, num_envs)),
+        "num_threads": max(1, min(available_cores(), num_envs)),
         # batches of half the envs: the first half is written to its rows while the other is being stepped
         "batch_size": max(1, num_envs // 2 if num_envs % 2 == 0 else num_envs),
         "seed": [env_config.seed for env_config in env_configs],

@@ -7,13 +7,13 @@ machine. Not known here: plugins.
 from __future__ import annotations
 
 import difflib
-import inspect
+import sys
 from typing import Any
 
 import gymnasium as gym
 from gymnasium import error as gym_error
 
-from sf_core.plugins.plan import resolve_ref
+from sf_core.plugins.plan import accepts, resolve_ref
 from sf_core.utils.errors import UsageError
 
 GYM_PREFIX = "gym:"
@@ -62,7 +62,7 @@ def make_from_function(
         raise UsageError(f"env {full_env_name!r}: {error}; name a function of that module") from error
     if not callable(factory):
         raise UsageError(f"env {full_env_name!r}: {ref} is a {type(factory).__name__}; name a function or a class")
-    if _accepts_render_mode(factory):
+    if accepts(factory, "render_mode"):
         params["render_mode"] = render_mode
     return factory(full_env_name, cfg, env_config, **params)
 
@@ -76,6 +76,10 @@ def _sentence(name: str, env_id: str, error: gym_error.Error) -> str:
             f"(--env={module}:{env_id.rpartition(':')[2]}) or install a plugin that offers it"
         )
     if isinstance(error, gym_error.UnregisteredEnv):
+        module, _, name_in_it = env_id.rpartition(":")
+        if callable(getattr(sys.modules.get(module), name_in_it, None)):
+            ref = f"{module}:{name_in_it}"
+            return f"unknown env {name!r}: {name_in_it} is no id but a function; write --env={PY_PREFIX}{ref}"
         close = difflib.get_close_matches(env_id.rpartition(":")[2], list(gym.registry), n=3)
         hint = f"close ones are {', '.join(close)}" if close else "gymnasium.pprint_registry() shows what there is"
         what = _one_line(error) if isinstance(error, gym_error.VersionNotFound) else "Gymnasium knows no such id"
@@ -105,11 +109,3 @@ def _pip_hint(error: BaseException) -> str:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
-
-
-def _accepts_render_mode(factory: Any) -> bool:
-    try:
-        parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return False
-    return "render_mode" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -9,8 +9,6 @@ from __future__ import annotations
 KL_RANGE = 2.0  # tolerated factor around the wanted divergence
 KL_STEP = 1.5  # factor of one correction
 
-LR_SCHEDULES = ("constant", "linear_decay", "kl_adaptive_minibatch", "kl_adaptive_epoch")
-
 
 def linear_decay(initial: float, env_steps: int, train_for_env_steps: int) -> float:
     """Initial * (1 - env_steps / train_for_env_steps), and 0 from the end of the budget on.

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -19,8 +19,6 @@ from torch import Tensor
 
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
-
-CheckpointKind = Literal["latest", "best"]
 
 MODEL_FILE = "model.safetensors"
 JSON_FILE = "checkpoint.json"

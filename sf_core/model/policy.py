@@ -16,7 +16,6 @@ A trained policy in five lines::
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +36,7 @@ from sf_core.envs.spaces import (
 )
 from sf_core.model.action_distribution import ActionDistribution, ActionLayout
 from sf_core.model.action_mask import ActionMaskReader
-from sf_core.model.actor_critic import ActorCritic, has_forward_parts
-from sf_core.model.core import run_past_gaps
+from sf_core.model.actor_critic import ActorCritic
 from sf_core.model.forward import Forward, ForwardOptions
 from sf_core.utils.errors import UsageError
 
@@ -94,7 +92,7 @@ class Policy:
         self.actor_critic = actor_critic.to(self.device)
         self.actor_critic.eval()
         self.action_space = action_space
-        self.observation_space = self.obs_space = obs_space
+        self.observation_space = obs_space
         self.policy_version = policy_version
         self.checkpoint: Path | None = None
         self.layout = ActionLayout(action_parts(action_space))
@@ -102,11 +100,10 @@ class Policy:
         self._mask_reader = ActionMaskReader(self._leaves, self.layout.parts)
         self._mask_keys = tuple(key for key in self._leaves if is_action_mask(key))
         self._mask_check = MaskCheck(env_name, self._leaves, action_space)
-        self._in_parts = has_forward_parts(actor_critic)
-        self._forward = Forward(actor_critic, self.device, self._in_parts, forward_options)
+        self._forward = Forward(actor_critic, self.device, forward_options)
         self._checked_result = False
         if self._mask_keys:
-            self._check_takes_mask()
+            self._forward.check_takes_mask()
 
     @property
     def rnn_size(self) -> int:
@@ -158,13 +155,7 @@ class Policy:
     def value_batch(self, observation: Mapping[str, Tensor], rnn_state: Tensor) -> Tensor:
         """V in reward units `[N]` of raw observations `{key: [N, *space]}`, with the states entering them `[N, H]`."""
         inputs, _ = self._split_mask(self.normalize(observation))
-        forward = self._forward
-        if self._in_parts:
-            core_output, _ = forward.core(forward.head(inputs), rnn_state)
-            result = forward.tail(core_output, values_only=True, sample_actions=False)
-        else:
-            result = forward.whole(inputs, rnn_state, values_only=True)
-        return self._reward_units(result["values"].reshape(-1))
+        return self._reward_units(self._forward.values(inputs, rnn_state))
 
     def distribution(self, observation: Mapping[str, Tensor], action_logits: Tensor) -> ActionDistribution:
         """What `action_logits` `[N, P]` describe, with the masks that stand in `observation` `{key: [N, *space]}`."""
@@ -245,12 +236,11 @@ class Policy:
                 out of such a step means nothing.
         """
         shape = episode_start.shape  # [G, L]
-        if self._in_parts:
-            result, distribution = self._evaluate_in_parts(observation, rnn_state, episode_start, inactive)
-        else:
-            result, distribution = self._evaluate_stepwise(observation, rnn_state, episode_start, inactive)
+        inputs, mask = self._split_mask({key: x.flatten(0, 1) for key, x in observation.items()})  # [G * L, *space]
+        values, action_logits = self._forward.segments(inputs, rnn_state, episode_start, mask, inactive)
+        distribution = self._distribution(action_logits, mask)
         log_prob = distribution.log_prob({name: x.flatten(0, 1) for name, x in action.items()})
-        return Evaluation(log_prob.view(shape), result["values"].reshape(shape), distribution)
+        return Evaluation(log_prob.view(shape), values.view(shape), distribution)
 
     # ---- weights ----
 
@@ -300,7 +290,7 @@ class Policy:
 
         return load_policy(cls, path, str(device), checkpoint_kind, plugins)
 
-    # ---- the one path ----
+    # ---- what both share ----
 
     def _step(self, observation: Mapping[str, Tensor], rnn_state: Tensor) -> tuple[dict[str, Any], ActionDistribution]:
         """One step on normalised observations `{key: [N, *space]}` and states `[N, H]`."""
@@ -310,45 +300,6 @@ class Policy:
             self._check_result(result, rnn_state)
             self._checked_result = True
         return result, self._distribution(result["action_logits"], mask)
-
-    def _evaluate_in_parts(
-        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor, inactive: Tensor | None
-    ) -> tuple[dict[str, Any], ActionDistribution]:
-        inputs, mask = self._split_mask({key: x.flatten(0, 1) for key, x in observation.items()})
-        num_segments, length = episode_start.shape
-        forward = self._forward
-        head_output = forward.head(inputs)  # [G * L, E]
-        if length == 1:
-            core_output, _ = forward.core(head_output, rnn_state.masked_fill(episode_start, 0.0))
-        else:
-            by_time = head_output.view(num_segments, length, -1).transpose(0, 1)  # [L, G, E]
-            if inactive is None:
-                core_output = forward.core_sequence(by_time, rnn_state, episode_start.t())
-            else:
-                core_output = run_past_gaps(forward.core_sequence, by_time, rnn_state, episode_start.t(), inactive.t())
-            core_output = core_output.transpose(0, 1).flatten(0, 1)  # [G * L, C]
-        masked = {} if mask is None else {"action_mask": mask}
-        result = forward.tail(core_output, values_only=False, sample_actions=False, **masked)
-        return result, self._distribution(result["action_logits"], mask)
-
-    def _evaluate_stepwise(
-        self, observation: Mapping[str, Tensor], rnn_state: Tensor, episode_start: Tensor, inactive: Tensor | None
-    ) -> tuple[dict[str, Any], ActionDistribution]:
-        """For an actor-critic that defines `forward` alone: one call per step of the segment."""
-        values, logits, masks = [], [], []
-        for t in range(episode_start.shape[1]):
-            inputs, mask = self._split_mask({key: x[:, t] for key, x in observation.items()})
-            masked = {} if mask is None else {"action_mask": mask}
-            rnn_state = rnn_state.masked_fill(episode_start[:, t : t + 1], 0.0)
-            result = self._forward.whole(inputs, rnn_state, **masked)
-            new_state = result["new_rnn_states"]
-            rnn_state = new_state if inactive is None else torch.where(inactive[:, t : t + 1], rnn_state, new_state)
-            values.append(result["values"].reshape(-1))
-            logits.append(result["action_logits"])
-            masks.append(mask)
-        action_logits = torch.stack(logits, dim=1).flatten(0, 1)  # [G * L, P]
-        mask = None if masks[0] is None else torch.stack([m for m in masks if m is not None], dim=1).flatten(0, 1)
-        return {"values": torch.stack(values, dim=1)}, self._distribution(action_logits, mask)
 
     def _distribution(self, action_logits: Tensor, mask: Tensor | None) -> ActionDistribution:
         """The distribution these logits describe; the one that the network has just made of them, if it has."""
@@ -385,15 +336,6 @@ class Policy:
             raise UsageError(
                 f"{whose} returned a recurrent state of {found} where {tuple(rnn_state.shape)} entered; give its core, "
                 "or itself, a property state_size with the length of the state vector, or return one that is as long"
-            )
-
-    def _check_takes_mask(self) -> None:
-        method = "forward_tail" if self._in_parts else "forward"
-        parameters = inspect.signature(getattr(self.actor_critic, method)).parameters.values()
-        if not any(p.name == "action_mask" or p.kind is p.VAR_KEYWORD for p in parameters):
-            raise UsageError(
-                f"the env offers an action mask, but {type(self.actor_critic).__name__}.{method} does not accept one; "
-                "give it a parameter action_mask=None"
             )
 
     def _flat_arrays(self, observation: Any) -> dict[str, np.ndarray]:

@@ -70,7 +70,6 @@ def sf_environments() -> Iterator[EnvSpec]:
         requires=("gymnasium",),
         summary="balance a pole, with tuned hyper-parameters",
         defaults=CARTPOLE_DEFAULTS,
-        fork_safe=True,
     )
 
 

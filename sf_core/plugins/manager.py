@@ -25,17 +25,7 @@ from sf_core.plugins.plan import RunPlan, describe_error
 from sf_core.plugins.planning import build_plan
 from sf_core.plugins.requests import prescan
 from sf_core.plugins.resolution import Choice, ComponentError, find, find_env, unknown
-from sf_core.plugins.specs import (
-    ActorCriticSpec,
-    CoreSpec,
-    DecoderSpec,
-    EncoderSpec,
-    EnvSpec,
-    ObserverSpec,
-    Preset,
-    Spec,
-    WrapperSpec,
-)
+from sf_core.plugins.specs import Preset, Spec
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
 
@@ -86,41 +76,8 @@ class Manager(Catalogue):
         plugin_manager.add_hookspecs(hookspecs)
         super().__init__(plugin_manager, requests, strict, verbose=verbose, announce=announce, records=records)
 
-    # -- everything of a kind, for listings ---------------------------------------------------------------------------
-
-    def envs(self) -> list[EnvSpec]:
-        """Every environment."""
-        return self._all("env")
-
-    def encoders(self) -> list[EncoderSpec]:
-        """Every encoder."""
-        return self._all("encoder")
-
-    def cores(self) -> list[CoreSpec]:
-        """Every core."""
-        return self._all("core")
-
-    def decoders(self) -> list[DecoderSpec]:
-        """Every decoder."""
-        return self._all("decoder")
-
-    def actor_critics(self) -> list[ActorCriticSpec]:
-        """Every actor-critic."""
-        return self._all("actor_critic")
-
-    def wrappers(self) -> list[WrapperSpec]:
-        """Every env wrapper."""
-        return self._all("wrapper")
-
-    def observers(self) -> list[ObserverSpec]:
-        """Every training observer."""
-        return self._all("observer")
-
-    def presets(self) -> list[Preset]:
-        """Every preset."""
-        return self._all("preset")
-
-    def _all(self, kind: str) -> list[Any]:
+    def all_components(self, kind: str) -> list[Any]:
+        """Every component of `kind`, of every plugin; these are loaded."""
         self.load()
         return self.components(kind)
 
@@ -146,7 +103,7 @@ class Manager(Catalogue):
         if not env:
             preset: Preset = self.choose("preset", name)[0].winner
             return preset
-        same = [preset for preset in self.presets() if name in (preset.name, preset.qualified)]
+        same = [preset for preset in self.all_components("preset") if name in (preset.name, preset.qualified)]
         fitting = [p for p in same if not p.applies_to or any(fnmatch.fnmatchcase(env, a) for a in p.applies_to)]
         if same and not fitting:
             wanted = ", ".join(pattern for preset in same for pattern in preset.applies_to)
@@ -168,7 +125,7 @@ class Manager(Catalogue):
         else:
             choice, full_name = find(kind, name, specs, records, prefer), name.rpartition("/")[2]
         if choice.winner is None:
-            raise ComponentError(unknown(kind, name, self._all(kind), self.by_name(), self.failed_sentence()))
+            raise ComponentError(unknown(kind, name, self.all_components(kind), self.by_name(), self.failed_sentence()))
         return choice, full_name
 
     def check_available(self, spec: Spec, cfg: Mapping[str, Any] | None = None) -> None:
@@ -177,7 +134,7 @@ class Manager(Catalogue):
 
     def owner_of_flag(self, flag: str) -> str | None:
         """Whose flag it is: "`--maze_size` belongs to env my_maze (plugin my_env)"; None if nobody's."""
-        return owner_of_flag(flag, {kind: self._all(kind) for kind in HOOK_OF_KIND}, self.arguments())
+        return owner_of_flag(flag, {kind: self.all_components(kind) for kind in HOOK_OF_KIND}, self.arguments())
 
     # -- hooks of a run -----------------------------------------------------------------------------------------------
 

@@ -85,7 +85,6 @@ class EnvPlan:
     vector_factory: Ref | None = None
     wrappers: tuple[ComponentRef, ...] = ()
     worker_init: Ref | None = None
-    fork_safe: bool = False
     distribution: str = ""
     version: str = ""
 
@@ -127,7 +126,7 @@ class EnvPlan:
     def _call(self, ref: Ref, cfg: Any, env_config: Any, render_mode: str | None) -> Any:
         factory = resolve_ref(ref)
         kwargs = dict(self.params)
-        if _accepts(factory, "render_mode"):
+        if accepts(factory, "render_mode"):
             kwargs["render_mode"] = render_mode
         return factory(self.name, cfg, env_config, **kwargs)
 
@@ -215,7 +214,8 @@ def describe_error(error: BaseException) -> str:
     return f"{text} ({notes})" if notes else text
 
 
-def _accepts(factory: Callable[..., Any], name: str) -> bool:
+def accepts(factory: Callable[..., Any], name: str) -> bool:
+    """Whether `factory` may be called with an argument of this name; False where nobody can tell."""
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # some builtins and extension types have no signature

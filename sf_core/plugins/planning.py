@@ -61,7 +61,6 @@ class _Planner:
             vector_factory=None if wrappers else spec.vector_factory,
             wrappers=wrappers,
             worker_init=spec.worker_init,
-            fork_safe=spec.fork_safe,
             distribution=record.distribution,
             version=record.version,
         )

@@ -153,11 +153,11 @@ def _dataclass_section(cls: type[Any]) -> str:
             cells = (f"`{field.name}`", f"`{field.type}`", f"`{_default(field)}`", described.get(field.name, ""))
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         lines.append("")
-    else:
+    elif own:
         fields = (f"`{field.name}: {field.type} = {_default(field)}`" for field in own)
         lines.append("Fields: " + ", ".join(text.replace(" = required", "") for text in fields) + ".\n")
     if cls is not specs.Spec and issubclass(cls, specs.Spec):
-        lines.append("The other fields are those of [`Spec`](#spec).")
+        lines.append(f"{'The other' if own else 'Its'} fields are those of [`Spec`](#spec).")
     return "\n".join(lines) + "\n"
 
 

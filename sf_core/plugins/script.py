@@ -58,7 +58,6 @@ def register_env(
     requires: Mapping[str, str] | tuple[str, ...] = ...,
     vector_factory: Callable[..., Any] | str | None = ...,
     worker_init: Callable[..., Any] | str | None = ...,
-    fork_safe: bool = ...,
     tags: tuple[str, ...] = ...,
 ) -> Callable[[_Factory], _Factory]: ...
 

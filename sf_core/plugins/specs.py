@@ -73,6 +73,8 @@ class Spec:
             starts, and the factory looks for itself.
         tags: free words for filtering.
         replaces: `"plugin/name"` of the component that this one deliberately takes over.
+        defaults: hyper-parameter defaults that choosing it brings, `{"encoder": "nature_cnn", "gamma": 0.99}`.
+        args: its flags.
         plugin: the owner; stamped by the manager.
     """
 
@@ -88,6 +90,8 @@ class Spec:
     supplied_by: str = ""
     tags: tuple[str, ...] = ()
     replaces: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    args: tuple[Arg, ...] = ()
     plugin: str = ""
 
     def __post_init__(self) -> None:
@@ -127,26 +131,20 @@ class EnvSpec(Spec):
     """An environment; its factory is `f(full_env_name, cfg, env_config, render_mode=None, **params)`.
 
     Attributes:
-        defaults: hyper-parameter defaults, `{"encoder": "nature_cnn", "gamma": 0.99}`.
-        args: flags of this env.
         metrics: names it reports in `episode_extra_stats`.
         vector_factory: ref to `f(full_env_name, cfg, env_configs, render_mode=None, **params)`, which builds one
             `gymnasium.vector.VectorEnv` of `len(env_configs)` envs natively: over arrays, over torch tensors that stay
             on a device (`metadata["tensor_device"]` names it; needs `--serial_mode=True`), or an EnvPool.
         family: `name` is a prefix (`"gym:"`, `"dmlab_"`) that stands for any number of envs.
         worker_init: ref to `f(cfg, worker_index)`, called once per env process.
-        fork_safe: the env's module may be imported in a process that is forked afterwards.
     """
 
     kind: ClassVar[str] = "env"
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
     metrics: tuple[Metric, ...] = ()
     vector_factory: Ref | None = None
     family: bool = False
     worker_init: Ref | None = None
-    fork_safe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +153,6 @@ class EncoderSpec(Spec):
 
     kind: ClassVar[str] = "encoder"
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
     accepts: Ref = ""
 
 
@@ -166,18 +162,12 @@ class CoreSpec(Spec):
 
     kind: ClassVar[str] = "core"
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
-
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSpec(Spec):
     """What stands between the core and the heads: `f(cfg, input_size)`."""
 
     kind: ClassVar[str] = "decoder"
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,18 +176,12 @@ class ActorCriticSpec(Spec):
 
     kind: ClassVar[str] = "actor_critic"
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
-
 
 @dataclass(frozen=True, kw_only=True)
 class WrapperSpec(Spec):
     """Something around an env: `f(env, cfg, env_config, **params) -> env`."""
 
     kind: ClassVar[str] = "wrapper"
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,8 +190,6 @@ class ObserverSpec(Spec):
 
     kind: ClassVar[str] = "observer"
 
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    args: tuple[Arg, ...] = ()
     critical: bool = False
 
 

@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sf_core.rollout.slots import as_index
+
 if TYPE_CHECKING:
     from sf_core.rollout.buffers import FieldArrays
 
@@ -85,7 +87,7 @@ def read_batch(
     to_tensor: Callable[[str, Any], Tensor],
 ) -> TrainBatch:
     """`take_batch` with another way from arrays to tensors: `to_tensor(path of the field, its rows)`."""
-    where = _slice_if_contiguous(np.asarray(slots, dtype=np.int64))
+    where = as_index(np.asarray(slots, dtype=np.int64))
 
     def take(name: str) -> Tensor:
         return to_tensor(name, getattr(buffers, name)[where])
@@ -109,9 +111,3 @@ def read_batch(
         valid=take("valid"),
         final_value=take("final_value"),
     )
-
-
-def _slice_if_contiguous(slots: NDArray[np.int64]) -> slice | NDArray[np.int64]:
-    if slots.size and np.array_equal(slots, np.arange(slots[0], slots[0] + slots.size)):
-        return slice(int(slots[0]), int(slots[0]) + slots.size)
-    return slots

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sf_core.cfg.config import Config
 from sf_core.cfg.resume import seed_of
 from sf_core.runner.files.run_folder import RunFolder
-from sf_core.runner.processes.process import available_cores
+from sf_core.utils.cores import available_cores
 
 
 def begin_run(cfg: Config) -> tuple[Config, RunFolder]:

@@ -152,7 +152,7 @@ class SerialRunner:
             raise EnvError(f"env {env.name!r} ({env.owner}) failed: {describe_error(error)}") from error
 
     def _train_iteration(self) -> None:
-        """Take a dataset, train on it, publish the new weights.
+        """Take a dataset and train on it. Whoever acts has the learner's own policy, so nothing has to be published.
 
         Its episodes are counted now: a run that is interrupted before plays them again when it goes on.
         """
@@ -164,7 +164,6 @@ class SerialRunner:
         self._in_learner = True
         stats = parts.learner.train(parts.loader.begin(taken)())
         self._in_learner = False
-        parts.store.publish(parts.policy, parts.learner.policy_version)
         parts.slots.release(taken)
         clock.start("other")
         self._mark()

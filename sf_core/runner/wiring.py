@@ -23,7 +23,6 @@ from sf_core.envs.timestep import AgentVector
 from sf_core.learner.update import Learner
 from sf_core.model.new_policy import new_policy
 from sf_core.model.policy import Policy
-from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.buffers import FieldArrays, RolloutBuffers
@@ -52,7 +51,6 @@ class SerialParts:
     rollouts_per_dataset: int
     learner: Learner
     policy: Policy
-    store: PolicyStore
     threads: ThreadBudget
     generators: dict[str, torch.Generator]
     """Sources of randomness that a checkpoint keeps."""
@@ -132,7 +130,6 @@ def build_serial_parts(cfg: Config, plan: RunPlan, vector: AgentVector | TensorE
         rollouts_per_dataset=rollouts_per_dataset,
         learner=Learner(cfg, policy),
         policy=policy,
-        store=PolicyStore(),
         threads=thread_budget(
             policy.actor_critic, cfg.torch_threads, acting_rows=vector.num_agents, minibatch_rows=cfg.batch_size
         ),

@@ -153,7 +153,7 @@ def test_values_are_read_from_every_spelling(words, name, value, cfg_of):
         (["--rollout=1.5"], r"^--rollout=1\.5 is not an integer\.$"),
         (["--use_rnn=maybe"], r"^--use_rnn=maybe is not True or False\.$"),
         (["--no_use_rnn=True"], r"--no_use_rnn takes no value"),
-        (["--no_gamma"], r"--gamma takes a value that is not True or False"),
+        (["--no_gamma"], r"^--no_gamma is no flag: --gamma is one that has no opposite\.$"),
         (["--optimizer=sgd"], r"^--optimizer=sgd is not one of adam, lamb\.$"),
         (["--encoder_mlp_layers", "64", "x"], r"^x in --encoder_mlp_layers is not an integer\.$"),
         (["--batch_size=0"], r"^--batch_size=0 is too small; the smallest value is 1\.$"),

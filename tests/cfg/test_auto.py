@@ -8,7 +8,7 @@ from sf_core.utils.errors import UsageError
 
 @pytest.fixture(autouse=True)
 def _six_cores(monkeypatch):
-    monkeypatch.setattr(auto, "_usable_cores", lambda: 6)
+    monkeypatch.setattr(auto, "available_cores", lambda: 6)
 
 
 def test_serial_environments_fill_exactly_one_dataset():

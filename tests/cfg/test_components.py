@@ -42,6 +42,9 @@ def test_flags_of_chosen_components_are_there_with_their_defaults(maze):
     assert maze("--no_fog").fog is False
     with pytest.raises(UsageError, match="--maze_size=big is not an integer"):
         maze("--maze_size=big")
+    with pytest.raises(UsageError, match=r"^--no_maze_size is no flag: --maze_size is one that has no opposite\.$"):
+        maze("--no_maze_size")
+    assert maze("--no_fog").fog is False
 
 
 def test_the_same_flag_of_an_environment_that_was_not_chosen_does_not_matter(maze):

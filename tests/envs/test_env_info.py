@@ -138,6 +138,26 @@ def test_the_probe_measures_how_long_a_step_takes_if_it_is_asked_to():
     assert probe_env(EnvPlan(name="maze", plugin="script", factory=lambda *args: Sleepy()), CFG).step_s == 0
 
 
+@pytest.mark.parametrize(
+    ("bounds", "drawn"), [((15, 30), (15, 15)), ((-9, -3), (-3, -3)), ((0.5, 8), (0.5, 1)), ((-1e38, 1e38), (-1, 1))]
+)
+def test_steps_are_measured_with_numbers_that_the_action_space_has(bounds, drawn):
+    taken = []
+
+    class Heater(CountingEnv):
+        def step(self, action):
+            taken.append(float(action[0]))
+            return super().step(0)
+
+    def make(*args):
+        env = Heater()
+        env.action_space = spaces.Box(*bounds, (1,))
+        return env
+
+    assert probe_env(EnvPlan(name="heater", plugin="script", factory=make), CFG, measure_s=0.02).step_s > 0
+    assert drawn[0] <= min(taken[1:]) <= max(taken[1:]) <= drawn[1]  # the first one is the action zero, or the nearest
+
+
 def test_existing_envs_are_described_alike():
     vector = MultiAgentEnvs([CountingMultiAgentEnv(3) for _ in range(2)])
     assert env_info_of(vector, 2) == EnvInfo(vector.observation_space, vector.action_space, 3, 2)

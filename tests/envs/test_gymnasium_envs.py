@@ -50,6 +50,7 @@ def test_a_module_in_front_of_the_id_is_imported(tmp_path, monkeypatch):
         ),
         ("nopkg.sub:Maze-v0", "no module named 'nopkg.sub' can be imported to register Maze-v0; pip install"),
         ("json:Maze-v0", "unknown env 'json:Maze-v0': Gymnasium knows no such id"),
+        ("json:loads", "unknown env 'json:loads': loads is no id but a function; write --env=py:json:loads"),
     ],
 )
 def test_a_wrong_id_is_a_sentence(name, sentence):

@@ -173,7 +173,7 @@ def collect(policy, cfg, seed=0, ends=True, num_rollouts=None, sits_out=0.0):
     T = cfg.rollout
     B = num_rollouts or cfg.batch_size * cfg.num_batches_per_epoch // T
     observation = {}
-    for key, space in policy.obs_space.spaces.items():
+    for key, space in policy.observation_space.spaces.items():
         space.seed(seed)
         observation[key] = np.stack([np.stack([space.sample() for _ in range(T + 1)]) for _ in range(B)])
     terminated = rng.random((B, T)) < 0.15 if ends else np.zeros((B, T), bool)

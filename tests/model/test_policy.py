@@ -1,4 +1,5 @@
 import copy
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from sf_core.model.action_mask import ActionMaskReader
 from sf_core.model.actor_critic import ActorCritic, ActorCriticSharedWeights
 from sf_core.model.device import choose_device
 from sf_core.model.encoder import Encoder
-from sf_core.model.policy_store import PolicyStore
+from sf_core.model.policy_store import PolicyStore, weight_table
+from sf_core.model.weight_table import WeightArrays
 from sf_core.utils.errors import UsageError
 
 VECTOR = spaces.Box(-1, 1, (3,))
@@ -351,20 +353,32 @@ def test_weights_of_another_network_are_refused(policy_of):
         policy_of(VECTOR, DISCRETE).load_weights(policy_of(spaces.Box(-1, 1, (4,)), DISCRETE).weights())
 
 
-def test_the_store_brings_policies_up_to_date_and_leaves_a_shared_one_alone(policy_of):
+def test_the_store_brings_policies_up_to_date(policy_of):
     learner, sampler = policy_of(VECTOR, DISCRETE), policy_of(VECTOR, DISCRETE)
-    store = PolicyStore()
+    sampler.policy_version = -1  # as in a process that has fetched nothing yet
+    weights = WeightArrays(weight_table(learner), lambda path, shape, dtype: np.zeros(shape, dtype))
+    asked = []
+
+    @contextmanager
+    def lock(*, exclusive):
+        asked.append(exclusive)
+        yield
+
+    store = PolicyStore(weights, lock)
+    assert store.policy_version == -1
     assert not store.fetch_if_newer(sampler)
     learner.actor_critic.critic_linear.bias.data += 1
     learner.actor_critic.obs_normalizer.update({"obs": torch.randn(10, 3)})
-    store.publish(learner, 7)
-    assert (store.policy_version, learner.policy_version, sampler.policy_version) == (7, 7, 0)
+    learner.policy_version = 7
+    store.publish(learner)
+    assert (store.policy_version, sampler.policy_version) == (7, -1)
     assert not store.fetch_if_newer(learner)
     assert store.fetch_if_newer(sampler)
     assert sampler.policy_version == 7
     for name, weight in learner.weights().items():
         assert torch.equal(weight, sampler.weights()[name])
     assert not store.fetch_if_newer(sampler)
+    assert asked == [True, False]  # written alone, read beside others, looked at without
 
 
 def test_devices_are_chosen_by_name():

@@ -70,5 +70,5 @@ def test_metadata_is_read_once_per_manager(only_site, monkeypatch):
     monkeypatch.setattr(importlib_metadata, "entry_points", lambda **kwargs: reads.append(kwargs) or original(**kwargs))
     manager = Manager()
     manager.survey()
-    manager.envs()
+    manager.all_components("env")
     assert reads == [{"group": "sf_core.plugins"}]

@@ -46,7 +46,7 @@ def test_what_went_wrong_is_said_in_a_sentence(nine):
 
 def test_the_good_ones_offer_everything_and_the_bad_ones_nothing(nine):
     manager = Manager()
-    assert [spec.qualified for spec in manager.envs() if spec.plugin != "core"] == [
+    assert [spec.qualified for spec in manager.all_components("env") if spec.plugin != "core"] == [
         "arcade/arcade_pong",
         "arcade/arcade_breakout",
         "arcade/arcade_catch",
@@ -55,7 +55,7 @@ def test_the_good_ones_offer_everything_and_the_bad_ones_nothing(nine):
         "grid/grid_walk",
     ]
     # `late` failed in sf_environments only
-    assert [spec.qualified for spec in manager.encoders() if spec.plugin != "core"] == [
+    assert [spec.qualified for spec in manager.all_components("encoder") if spec.plugin != "core"] == [
         "arcade/arcade_cnn",
         "late/late_encoder",
     ]
@@ -112,7 +112,7 @@ def test_strict_reaches_errors_in_hooks(nine, monkeypatch):
     monkeypatch.setenv("SF_PLUGINS", "late")
     manager = Manager(strict=True)
     with pytest.raises(RuntimeError, match="late boom"):
-        manager.envs()
+        manager.all_components("env")
 
 
 def test_interrupting_is_not_swallowed(plugin, manager_of):
@@ -144,7 +144,7 @@ def test_a_bad_offer_degrades_its_plugin_and_no_other(plugin, manager_of, result
     manager = manager_of(
         plugin("bad", EncoderSpec(name="enc", factory="p:f"), sf_environments=result), plugin("good", env("fine"))
     )
-    assert [spec.name for spec in manager.envs() if spec.plugin != "core"] == ["fine"]
+    assert [spec.name for spec in manager.all_components("env") if spec.plugin != "core"] == ["fine"]
     assert manager.resolve("encoder", "enc").plugin == "bad"  # another hook of the same plugin still counts
     assert manager.record("bad").status == "degraded"
     assert manager.record("bad").problems[0].startswith("sf_environments(): ")
@@ -226,5 +226,5 @@ def test_a_slow_import_is_pointed_out(plugin, manager_of, monkeypatch):
 
 def test_tracing_prints_calls_and_results(plugin, manager_of, monkeypatch, capsys):
     monkeypatch.setenv("SF_TRACE_PLUGINS", "1")
-    manager_of(plugin("maze", env("x"))).envs()
+    manager_of(plugin("maze", env("x"))).all_components("env")
     assert "trace: maze.sf_environments() -> [EnvSpec(name='x'" in capsys.readouterr().err

@@ -66,7 +66,7 @@ def sf_environments():
 
 def test_files_can_be_named_in_a_variable(file, only_site, monkeypatch):
     monkeypatch.setenv("SF_LOAD", f"{file(MAZE)},{file(MAZE.replace('my_maze', 'other'), 'other.py')}")
-    assert {"my_env/my_maze", "other/other"} <= {spec.qualified for spec in Manager().envs()}
+    assert {"my_env/my_maze", "other/other"} <= {spec.qualified for spec in Manager().all_components("env")}
 
 
 def test_a_module_works_like_a_file(file, only_site, monkeypatch, tmp_path):

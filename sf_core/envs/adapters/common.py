@@ -5,7 +5,6 @@ In: what envs return. Out: plain arrays and numbers. Not known here: which adapt
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from gymnasium import spaces
 
 from sf_core.envs.seeding import SeedSource
 from sf_core.envs.timestep import EPISODE_EXTRA_STATS, RECORDED_EPISODE, TRUE_OBJECTIVE
+from sf_core.plugins.plan import accepts
 
 _LONGEST_TEXT = 200  # characters of an action or of seeds in an error
 
@@ -28,11 +28,7 @@ def observation_arrays(space: spaces.Dict, num_agents: int) -> dict[str, np.ndar
 
 def reset_env(env: Any, seed: int | None) -> Any:
     """`env.reset`, with the seed if there is one and the env takes one."""
-    if seed is None:
-        return env.reset()
-    parameters = inspect.signature(env.reset).parameters.values()
-    takes_seed = any(p.name == "seed" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    return env.reset(seed=seed) if takes_seed else env.reset()
+    return env.reset(seed=seed) if seed is not None and accepts(env.reset, "seed") else env.reset()
 
 
 def tell_whose(error: Exception, seeds: SeedSource, env_indices: Sequence[int], action: Any = None) -> None:

@@ -21,8 +21,9 @@ from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.shared_memory import SharedFile
 from sf_core.runner.layout import GroupPlace
 from sf_core.runner.processes.messages import Connect
-from sf_core.runner.processes.process import GPUS, Role, core_numbers, pipe, start_process
+from sf_core.runner.processes.process import GPUS, Role, pipe, start_process
 from sf_core.runner.processes.watchdog import Watchdog
+from sf_core.utils.cores import core_numbers
 from sf_core.utils.errors import UsageError
 
 _PATIENCE_S = 4.0  # for a process that was asked to end; envs are being closed

@@ -21,17 +21,16 @@ import torch
 from sf_core.model.device import device_bytes
 from sf_core.model.new_policy import new_policy
 from sf_core.model.policy import Policy
-from sf_core.model.shared_policy_store import SharedPolicyStore
+from sf_core.model.policy_store import PolicyStore
 from sf_core.plugins.plan import ModelPlan
 from sf_core.rollout.shared_memory import SharedFile
 from sf_core.runner.layout import derived_seed
-from sf_core.runner.processes.messages import Attach, Build, Connect, Gone, Up
-from sf_core.runner.processes.process import Role, begin_process, failures_to
+from sf_core.runner.processes.messages import Attach, Connect, Gone, Up
+from sf_core.runner.processes.process import Role, model_process
 from sf_core.runner.processes.vitals import Pulse
 from sf_core.runner.threads import thread_budget
 from sf_core.sampler.inference_worker import InferenceWorker
 from sf_core.sampler.mailbox import MESSAGE, READ_SIZE
-from sf_core.utils.allocator import keep_freed_memory
 
 _LONGEST_WAIT_S = 1.0  # between two signs of life
 _LONGEST_GATHERING_S = 0.02
@@ -52,11 +51,7 @@ class InferenceTask:
 
 def inference_main(role: Role, task: InferenceTask) -> None:
     """The body of the process."""
-    begin_process(role, task.control)
-    keep_freed_memory()
-    with failures_to(task.control, leave_at_once=True):
-        build = task.control.recv()
-        assert isinstance(build, Build)
+    with model_process(role, task.control) as build:
         cfg, info = build.cfg, build.info
         policy = new_policy(task.model, cfg, info.observation_space, info.action_space, policy_version=-1)
         early: list[tuple[int, Connection]] = []  # workers that were started before the memory had its size
@@ -85,7 +80,7 @@ class _InferenceProcess:
         self._passes = parts.vitals.passes[task.vitals_row : task.vitals_row + 1]
         self._requests = parts.vitals.requests[task.vitals_row : task.vitals_row + 1]
         self._approximate = parts.vitals.approximate_bootstraps[task.vitals_row : task.vitals_row + 1]
-        self._store = SharedPolicyStore(parts.weights, task.memory.locked)
+        self._store = PolicyStore(parts.weights, task.memory.locked)
         self._store.fetch_if_newer(policy)
         torch.manual_seed(derived_seed(attach.seed, task.index, 1))  # for networks that draw from the global generator
         generator = torch.Generator(device=policy.device).manual_seed(derived_seed(attach.seed, task.index))

@@ -18,7 +18,7 @@ from sf_core.learner.nonfinite import BadBatches
 from sf_core.learner.update import Learner
 from sf_core.model.device import device_bytes
 from sf_core.model.new_policy import new_policy
-from sf_core.model.shared_policy_store import SharedPolicyStore, weight_table
+from sf_core.model.policy_store import PolicyStore, weight_table
 from sf_core.plugins.plan import RunPlan
 from sf_core.rollout.batch_loader import BatchLoader
 from sf_core.rollout.shared_memory import SharedFile
@@ -28,7 +28,6 @@ from sf_core.runner.files.saving import LearnerFiles
 from sf_core.runner.layout import SharedParts
 from sf_core.runner.processes.messages import (
     Attach,
-    Build,
     Built,
     Counters,
     Finish,
@@ -38,11 +37,10 @@ from sf_core.runner.processes.messages import (
     Trained,
     Up,
 )
-from sf_core.runner.processes.process import Role, begin_process, failures_to
+from sf_core.runner.processes.process import Role, model_process
 from sf_core.runner.processes.vitals import LEARNER, Pulse
 from sf_core.runner.threads import thread_budget
 from sf_core.runner.wiring import description_of
-from sf_core.utils.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,7 @@ class LearnerTask:
 
 def learner_main(role: Role, task: LearnerTask) -> None:
     """The body of the process."""
-    begin_process(role, task.control)
-    keep_freed_memory()
-    with failures_to(task.control, leave_at_once=True):
-        build = task.control.recv()
-        assert isinstance(build, Build)
+    with model_process(role, task.control) as build:
         cfg, info = build.cfg, build.info
         torch.manual_seed(cfg.seed)
         np.random.seed(cfg.seed % 2**32)
@@ -94,8 +88,8 @@ class _LearnerProcess:
         self._learner, self._files = learner, files
         self._loader = BatchLoader(parts.buffers, learner.policy.device)
         self._pulse = Pulse(parts.vitals, LEARNER, lambda: device_bytes(learner.policy.device))
-        self._store = SharedPolicyStore(parts.weights, task.memory.locked)
-        self._store.publish(learner.policy, learner.policy_version)
+        self._store = PolicyStore(parts.weights, task.memory.locked)
+        self._store.publish(learner.policy)
         self._datasets: deque[tuple[np.ndarray, Callable[[], TrainBatch]]] = deque()
 
     def loop(self) -> None:
@@ -123,5 +117,5 @@ class _LearnerProcess:
     def _train(self, slots: np.ndarray, loaded: Callable[[], TrainBatch]) -> None:
         learner = self._learner
         stats = learner.train(loaded())
-        self._store.publish(learner.policy, learner.policy_version)
+        self._store.publish(learner.policy)
         self._control.send(Trained(slots, _counters(learner), stats.scalars(), stats.skipped_updates, stats.samples))

@@ -22,11 +22,14 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
-from sf_core.runner.processes.messages import Failed, Said
+from sf_core.runner.processes.messages import Build, Failed, Said
 from sf_core.runner.processes.watchdog import lead_group
+from sf_core.utils.allocator import keep_freed_memory
+from sf_core.utils.cores import available_cores as available_cores
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
+from sf_core.utils.process_facts import set_title, signal_of
 
 START_METHOD = "SF_START_METHOD"
 """Environment variable: `spawn` (the default) or `forkserver`."""
@@ -48,18 +51,6 @@ trains 1.2 times as fast with this on two cores, synchronous as asynchronous.
 """
 _SPIN_IS_SET = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # by the user
 _PR_SET_PDEATHSIG = 1
-
-
-def available_cores() -> int:
-    """Cores this process may run on (its affinity mask, where the system has one)."""
-    return len(core_numbers()) or os.cpu_count() or 1
-
-
-def core_numbers() -> tuple[int, ...]:
-    """The numbers of these cores; empty where the system does not say."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return ()
 
 
 @dataclass(frozen=True)
@@ -116,12 +107,7 @@ def begin_process(role: Role, control: Connection) -> None:
     if role.gpus is not None:  # here, since a forkserver's children have the environment it was started with
         os.environ[GPUS] = role.gpus
     faulthandler.enable()  # a crash, or the SIGABRT that a silent process gets, leaves a stack dump on stderr
-    try:
-        from setproctitle import setproctitle
-
-        setproctitle(role.title)
-    except ImportError:  # a nicety for `ps`
-        pass
+    set_title(role.title)
     try:
         if role.niceness and hasattr(os, "nice"):
             os.nice(role.niceness)
@@ -158,13 +144,20 @@ def failures_to(control: Connection, *, leave_at_once: bool = False) -> Iterator
         sys.exit(1)
 
 
+@contextmanager
+def model_process(role: Role, control: Connection) -> Iterator[Build]:
+    """Around the body of a process that has the model: begin, hear what to build, report failures."""
+    begin_process(role, control)
+    keep_freed_memory()
+    with failures_to(control, leave_at_once=True):
+        build = control.recv()
+        assert isinstance(build, Build)
+        yield build
+
+
 def why_it_ended(title: str, exit_code: int | None) -> str:
     """A process that should not have ended, in words."""
-    if exit_code is not None and exit_code < 0:
-        try:
-            name = signal.Signals(-exit_code).name
-        except ValueError:
-            name = f"signal {-exit_code}"
+    if name := signal_of(exit_code):
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"{title} was killed by {name}{hint}"
     return f"{title} ended with exit code {exit_code}"

@@ -12,7 +12,6 @@ def sf_environments():
         defaults={"gamma": 0.9, "use_rnn": False},
         args=(Arg("--grid_size", int, 5, "cells of the corridor"),),
         metrics=(Metric("distance", "cells", "how far from the end the episode ended"),),
-        fork_safe=True,
     )
 
 
