@@ -73,7 +73,9 @@ class Progress:
 
     def training_ended(self) -> None:
         """What is still done, evaluations for example, is no training time."""
-        self._end_s = self._end_s or time.monotonic()
+        if self._end_s is None:
+            self._end_s = time.monotonic()
+            self._sampling.record(self._end_s, self._collected)  # of a short run the only report is yet to come
 
     @property
     def session_fps(self) -> float:

@@ -32,3 +32,13 @@ def test_waiting_for_an_evaluation_does_not_make_a_run_slow(clock):
     report = run.report({})
     assert (report.fps[0], report.sample_throughput, report.seconds) == (400.0, 100.0, 5.0)
     assert run.session_fps == 400.0
+
+
+def test_a_run_that_was_never_reported_on_has_a_speed_in_the_end(clock):
+    run = Progress(SimpleNamespace(env_steps=0, agent_steps=0, policy_version=0), window=10, frame_skip=1)
+    clock.now_s += 2
+    run.add_collected((), 100)
+    run.training_ended()
+    run.training_ended()
+    clock.now_s += 60
+    assert run.report({}).sample_throughput == 50.0
