@@ -157,6 +157,7 @@ def test_values_are_read_from_every_spelling(words, name, value, cfg_of):
         (["--optimizer=sgd"], r"^--optimizer=sgd is not one of adam, lamb\.$"),
         (["--encoder_mlp_layers", "64", "x"], r"^x in --encoder_mlp_layers is not an integer\.$"),
         (["--batch_size=0"], r"^--batch_size=0 is too small; the smallest value is 1\.$"),
+        (["--seed=1e25"], r"^--seed=1e25 is not between 0 and 1\.84467e\+19\.$"),
         (["--gama=0.9"], r"^unknown flag --gama; did you mean --gamma\?"),
         (["--env_frame=8"], r"^unknown flag --env_frame; did you mean --env_frames"),  # abbreviations are not swallowed
         (["--zzzzzz"], r"^unknown flag --zzzzzz; --help lists what there is\."),

@@ -78,6 +78,7 @@ RUN = OptionGroup(
             type=INT,
             default=None,
             low=0,
+            high=2**64 - 1,  # what torch takes
             help="seed of everything random; without it one is drawn and recorded",
             differs="seeds everything, environments included (there: torch and numpy in the learner only)",
         ),

@@ -85,8 +85,14 @@ def start_process(role: Role, target: Callable[..., None], *args: Any) -> BasePr
 
     The numerical libraries of the child read their number of threads, and how these wait, from the environment when
     they load.
+
+    Raises:
+        UsageError: the environment variable asks for another way to start it.
     """
-    context = multiprocessing.get_context(os.environ.get(START_METHOD, "spawn"))
+    method = os.environ.get(START_METHOD) or "spawn"
+    if method not in ("spawn", "forkserver"):
+        raise UsageError(f"{START_METHOD}={method} is neither spawn nor forkserver; set it to one, or unset it.")
+    context = multiprocessing.get_context(method)
     process: BaseProcess = context.Process(target=target, args=(role, *args), name=role.title)  # type: ignore[attr-defined]
     variables = dict.fromkeys(_THREAD_VARIABLES, str(role.threads))
     if not any(name in os.environ for name in _SPIN_IS_SET):

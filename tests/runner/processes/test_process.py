@@ -6,6 +6,7 @@ import pytest
 
 from sf_core.runner.processes import process
 from sf_core.runner.processes.process import Role, start_process
+from sf_core.utils.errors import UsageError
 
 
 @pytest.fixture
@@ -50,3 +51,10 @@ def test_what_the_user_says_about_waiting_is_left_alone(environment_of_child, na
         "OMP_WAIT_POLICY": None,
         name: value,
     }
+
+
+@pytest.mark.parametrize("method", ["fork", "thread"])
+def test_a_process_is_never_forked_nor_started_in_a_way_that_does_not_exist(environment_of_child, method):
+    with pytest.raises(UsageError, match=f"SF_START_METHOD={method} is neither spawn nor forkserver"):
+        environment_of_child(SF_START_METHOD=method)
+    assert environment_of_child(SF_START_METHOD="")  # as if it were not set
