@@ -95,8 +95,8 @@ def _score(run: Path, sent: Collection[str], evaluation: Path | None) -> tuple[s
             raise UsageError(f"{evaluation} is not what sf-eval --output=FILE.json writes ({error!r})") from error
         if not any(path.split("/")[-2:-1] == [checkpoint] for path in sent):
             raise UsageError(
-                f"{evaluation} is of {checkpoint}, which is neither the newest checkpoint nor the best one and would not "
-                "be sent; measure one of these with sf-eval"
+                f"{evaluation} is of {checkpoint}, which is neither the newest checkpoint nor the best one and stays "
+                "at home; measure one of these with sf-eval"
             )
         how = f"{'greedy' if greedy else 'sampled'} actions, checkpoint `{checkpoint}`"
         flags = f" --episodes={episodes}{' --eval_deterministic' if greedy else ''}"

@@ -168,7 +168,8 @@ def test_the_client_reads_the_card(run_of, tmp_path):
     run = run_of()
     score = {"reward_mean": 12.5, "reward_std": 0.5, "episodes": 20, "deterministic": False, "checkpoint": "x"}
     (tmp_path / "score.json").write_text(json.dumps(score))
-    data = ModelCard(model_card(run, "me/cartpole", ["checkpoint_p0/x/model.safetensors"], tmp_path / "score.json")).data
+    sent = ["checkpoint_p0/x/model.safetensors"]
+    data = ModelCard(model_card(run, "me/cartpole", sent, tmp_path / "score.json")).data
     assert data.library_name == "sf-core"
     assert "CartPole-v1" in data.tags
     [result] = data.eval_results
