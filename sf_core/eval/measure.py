@@ -18,8 +18,8 @@ from sf_core.eval.episodes import Episode, Evaluation
 from sf_core.eval.evaluate import evaluate
 from sf_core.eval.placement import Placement
 from sf_core.eval.session import EvalSession, asked
-from sf_core.runner.processes.process import available_cores
 from sf_core.runner.threads import thread_budget
+from sf_core.utils.cores import available_cores
 
 
 @dataclass(frozen=True)

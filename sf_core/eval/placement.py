@@ -14,7 +14,7 @@ from sf_core.cfg.option import AUTO
 from sf_core.envs.env_info import EnvInfo, look_at_env
 from sf_core.eval.session import asked
 from sf_core.plugins.plan import RunPlan
-from sf_core.runner.processes.process import available_cores
+from sf_core.utils.cores import available_cores
 from sf_core.utils.errors import UsageError
 
 _NUM_ENVS = 16  # as many as make the answers of the policy cheap; more for machines with many cores

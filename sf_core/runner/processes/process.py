@@ -25,7 +25,6 @@ from typing import Any
 from sf_core.runner.processes.messages import Build, Failed, Said
 from sf_core.runner.processes.watchdog import lead_group
 from sf_core.utils.allocator import keep_freed_memory
-from sf_core.utils.cores import available_cores as available_cores
 from sf_core.utils.ctrl_c import ctrl_c_held_back, let_ctrl_c_through
 from sf_core.utils.errors import UsageError
 from sf_core.utils.log import log
