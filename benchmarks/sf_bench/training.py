@@ -46,7 +46,7 @@ QUICK = Effort(seconds=5.0, warmup_s=1.0, repeat=1, choose_s=0.0, part_s=1.0)
 
 USUAL_MODES = {
     "cartpole": ("async, 2 splits", "async", "1 thread"),
-    "pong": ("serial", "sync", f"{cores()} threads"),
+    "pong": ("serial", f"serial, {cores()} threads", f"{cores()} threads"),
     "doom_basic": ("async, 2 splits", "async"),
 }
 """Modes that a quick run measures without choosing: the first one of a framework that is named here."""
